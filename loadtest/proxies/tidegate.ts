@@ -1,0 +1,72 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, type ProxyKind, startPinned } from './proxy.ts'
+
+/** Metrics on, access log off, one worker: what the other proxies run with. */
+export const tidegate: ProxyKind = {
+  name: 'tidegate',
+  missing: () => null,
+  async start({ backendPort, folder, core }) {
+    const port = await freePort()
+    const config = join(folder, 'tidegate')
+    mkdirSync(config, { recursive: true })
+    writeFileSync(join(config, 'bench.yaml'), configuration(backendPort))
+    const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+    const args = [
+      main,
+      'run',
+      '-c',
+      config,
+      '--listen',
+      `80=127.0.0.1:${port}`,
+      '--admin',
+      'off',
+      '--status',
+      'off',
+      '--log-level',
+      'error',
+    ]
+    return startPinned(core, process.execPath, args, port)
+  },
+}
+
+function configuration(backendPort: number): string {
+  return `apiVersion: v1
+kind: ConfigMap
+metadata: { name: istio, namespace: istio-system }
+data:
+  mesh: |
+    accessLogFile: ""
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: bench }
+spec:
+  servers:
+  - port: { number: 80, name: http, protocol: HTTP }
+    hosts: ["bench.test"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: bench }
+spec:
+  hosts: ["bench.test"]
+  gateways: [bench]
+  http:
+  - route:
+    - destination: { host: backend }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: backend }
+spec:
+  ports: [{ name: http, port: 80 }]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: backend-1, labels: { kubernetes.io/service-name: backend } }
+addressType: IPv4
+ports: [{ name: http, port: ${backendPort} }]
+endpoints: [{ addresses: [127.0.0.1] }]
+`
+}

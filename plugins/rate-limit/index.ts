@@ -1,0 +1,67 @@
+import type { FastifyInstance } from 'fastify'
+import type { FilterFactory } from '../../src/filters/filter.ts'
+import type { FilterRegistry } from '../../src/filters/registry.ts'
+import type { CounterStore, StoreStatus } from './counter-store.ts'
+import { RateLimitFactory } from './factory.ts'
+import { MemoryStore } from './memory-store.ts'
+import { type Log, RedisStore } from './redis-store.ts'
+import { RateLimitStats } from './stats.ts'
+
+export interface RateLimitOptions {
+  /** `redis://` or `rediss://`; null counts in this process. */
+  readonly redisUrl: string | null
+  /** Said once per change of state, never per request. */
+  log: Log
+  /** Milliseconds since the epoch, for counters in memory. Redis keeps its own time. */
+  readonly now?: () => number
+}
+
+export interface RateLimitStatus extends StoreStatus {
+  readonly checks: number
+  readonly denied: number
+  readonly failures: number
+  readonly deniedOnFailure: number
+}
+
+export interface RateLimit {
+  readonly factory: FilterFactory
+  status(): RateLimitStatus
+  /** Ends the connection to Redis; waiting requests are decided by failure_mode_deny. */
+  close(): Promise<void>
+}
+
+/** A limiter whose counters outlive snapshots. Throws when the Redis URL is none. */
+export function createRateLimit(options: RateLimitOptions): RateLimit {
+  const store: CounterStore =
+    options.redisUrl === null
+      ? new MemoryStore(options.now)
+      : new RedisStore(options.redisUrl, options.log)
+  const stats = new RateLimitStats()
+  return {
+    factory: new RateLimitFactory(store, stats),
+    status: () => ({
+      ...store.status(),
+      checks: stats.checks,
+      denied: stats.denied,
+      failures: stats.failures,
+      deniedOnFailure: stats.deniedOnFailure,
+    }),
+    close: () => store.close(),
+  }
+}
+
+export interface RateLimitPluginOptions extends RateLimitOptions {
+  readonly registry: FilterRegistry
+}
+
+/** The limiter as a Fastify plugin: registers its factory, closes with the instance. */
+export function rateLimitPlugin(
+  instance: FastifyInstance,
+  options: RateLimitPluginOptions,
+  done: (error?: Error) => void,
+): void {
+  const rateLimit = createRateLimit(options)
+  options.registry.add(rateLimit.factory)
+  instance.addHook('onClose', () => rateLimit.close())
+  done()
+}

@@ -1,0 +1,37 @@
+import { Headers } from '../../src/filters/headers.ts'
+import type { FilterConfig } from './config.ts'
+import type { Decision } from './decision.ts'
+import type { Limit } from './limit.ts'
+
+/** `10, 10;w=60;name="per-path", 1000;w=3600`: the tightest limit, then all of them (draft 03). */
+export function xRateLimitLimit(limits: readonly Limit[], tightest: number): string {
+  let text = String(limits[tightest]!.requestsPerUnit)
+  for (const limit of limits) {
+    text += `, ${limit.requestsPerUnit};w=${limit.windowSeconds}`
+    if (limit.name !== '') text += `;name="${limit.name}"`
+  }
+  return text
+}
+
+/** Fields of a denial. */
+export function denialHeaders(
+  config: FilterConfig,
+  limits: readonly Limit[],
+  decision: Decision,
+): Headers {
+  const headers = new Headers()
+  if (config.envoyRateLimitedHeader) headers.add('x-envoy-ratelimited', 'true')
+  if (config.xRateLimitHeaders) {
+    headers.add('x-ratelimit-limit', xRateLimitLimit(limits, decision.tightest))
+    headers.add('x-ratelimit-remaining', String(decision.remaining))
+    headers.add('x-ratelimit-reset', String(decision.resetSeconds))
+  }
+  for (const { name, value, append } of config.responseHeaders) {
+    if (append) headers.add(name, value)
+    else headers.set(name, value)
+  }
+  if (config.retryAfterHeader && !headers.has('retry-after')) {
+    headers.add('retry-after', String(decision.retryAfterSeconds))
+  }
+  return headers
+}

@@ -1,0 +1,145 @@
+import { Command, Option } from 'commander'
+import {
+  DEFAULT_DOMAIN,
+  DEFAULT_NAMESPACE,
+  LOG_LEVELS,
+  type RunOptions,
+} from '../process/run-options.ts'
+import { usageError } from './exit.ts'
+import {
+  parseAddress,
+  parseChoice,
+  parseDurationFlag,
+  parseLabels,
+  parseListen,
+  parseOptionalAddress,
+} from './flag-values.ts'
+
+interface RawRunFlags {
+  config: string[]
+  watch: boolean
+  labels: string[]
+  namespace: string
+  domain: string
+  listen: string[]
+  egress: string[]
+  egressAllow: string[]
+  resolver: string[]
+  meshConfig?: string
+  redis?: string
+  rateLimitConfig?: string
+  admin: string
+  status: string
+  plugin: string[]
+  compat: boolean
+  strict: boolean
+  drainTimeout: string
+  drainDelay: string
+  logLevel: string
+  logFormat?: string
+}
+
+/** A flag that may be given several times; its variable separates values by white space. */
+function repeatable(flags: string, description: string): Option {
+  const option = new Option(flags, `${description} (repeatable)`).default([], 'none')
+  return option.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value])
+}
+
+/** Declares the flags of `run`; each is also a variable TIDEGATE_<FLAG>. */
+export function addRunFlags(command: Command): Command {
+  const options = [
+    repeatable('-c, --config <path>', 'file or folder with Istio and Kubernetes YAML'),
+    new Option('--no-watch', 'do not follow changes of the configuration'),
+    repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
+    new Option('--namespace <ns>', 'namespace the process stands in').default(DEFAULT_NAMESPACE),
+    new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
+    repeatable('--listen <port=[host:]port>', 'where the listener of a Gateway server port binds; 0: any free port'),
+    repeatable('--egress <[host:]port>', 'egress proxy for pods: absolute-form HTTP and CONNECT'),
+    repeatable('--egress-allow <cidr>', 'loopback, link-local or metadata addresses the egress proxy may reach'),
+    repeatable('--resolver <host[:port]>', 'name server for every lookup the proxy makes'),
+    new Option('--mesh-config <path>', 'MeshConfig file'),
+    new Option('--redis <url>', 'Redis for shared rate limits'),
+    new Option('--rate-limit-config <path>', 'rate limit descriptor file or folder'),
+    new Option('--admin <[host:]port|off>', 'admin API and dashboard').default('127.0.0.1:15000'),
+    new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default('0.0.0.0:15021'),
+    repeatable('--plugin <spec>', 'Fastify plugin, path or package, for every HTTP listener'),
+    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose").default(false),
+    new Option('--strict', 'refuse to start when a resource has an error').default(false),
+    new Option('--drain-timeout <duration>', 'how long requests may take to finish at shutdown').default('45s'),
+    new Option('--drain-delay <duration>', 'how long to keep accepting after SIGTERM').default('5s'),
+    new Option('--log-level <level>', LOG_LEVELS.join(', ')).default('info'),
+    new Option('--log-format <format>', 'json, or pretty (default on a terminal)'),
+  ]
+  for (const option of options) command.addOption(option)
+  return command
+}
+
+const REPEATABLE = ['config', 'labels', 'listen', 'egress', 'egressAllow', 'resolver', 'plugin'] as const
+const BOOLEAN = ['watch', 'compat', 'strict'] as const
+
+/** Flags as given; those not given come from the environment. */
+export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptions {
+  const flags = withEnvironment(command, env)
+  return {
+    config: flags.config,
+    watch: flags.watch,
+    labels: flags.labels.map(parseLabels),
+    namespace: flags.namespace,
+    domain: flags.domain,
+    listen: new Map(flags.listen.map(parseListen)),
+    egress: flags.egress.map((text) => parseAddress('--egress', text)),
+    egressAllow: flags.egressAllow,
+    resolvers: flags.resolver,
+    meshConfig: flags.meshConfig ?? null,
+    redisUrl: flags.redis ?? null,
+    rateLimitConfig: flags.rateLimitConfig ?? null,
+    admin: parseOptionalAddress('--admin', flags.admin),
+    status: parseOptionalAddress('--status', flags.status),
+    plugins: flags.plugin,
+    compat: flags.compat,
+    strict: flags.strict,
+    drainTimeoutMs: parseDurationFlag('--drain-timeout', flags.drainTimeout),
+    drainDelayMs: parseDurationFlag('--drain-delay', flags.drainDelay),
+    logLevel: parseChoice('--log-level', flags.logLevel, LOG_LEVELS),
+    logFormat: parseChoice(
+      '--log-format',
+      flags.logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json'),
+      ['json', 'pretty'],
+    ),
+  }
+}
+
+function withEnvironment(command: Command, env: NodeJS.ProcessEnv): RawRunFlags {
+  const flags = { ...command.opts<RawRunFlags>() }
+  const values: Record<string, unknown> = { ...flags }
+  for (const option of command.options) {
+    const name = option.attributeName()
+    if (command.getOptionValueSource(name) === 'cli') continue
+    const text = environmentValue(name, env)
+    if (text === null) continue
+    if (REPEATABLE.some((known) => known === name)) values[name] = text.split(/\s+/).filter((part) => part !== '')
+    else if (BOOLEAN.some((known) => known === name)) values[name] = parseBoolean(name, text)
+    else values[name] = text
+  }
+  return values as unknown as RawRunFlags
+}
+
+/** TIDEGATE_DRAIN_TIMEOUT for drainTimeout; REDIS_URL stands in for TIDEGATE_REDIS. */
+function environmentValue(name: string, env: NodeJS.ProcessEnv): string | null {
+  const variable = `TIDEGATE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+  const value = env[variable] ?? (name === 'watch' ? negated(env['TIDEGATE_NO_WATCH']) : undefined)
+  if (value !== undefined && value !== '') return value
+  if (name === 'redis' && env['REDIS_URL']) return env['REDIS_URL']
+  return null
+}
+
+function negated(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined
+  return parseBoolean('noWatch', text) ? 'false' : 'true'
+}
+
+function parseBoolean(name: string, text: string): boolean {
+  if (/^(1|true|yes|on)$/i.test(text)) return true
+  if (/^(0|false|no|off)$/i.test(text)) return false
+  throw usageError(`"${text}" is neither true nor false`, `TIDEGATE_* variable for ${name}`, 'write true or false')
+}

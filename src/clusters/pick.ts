@@ -1,0 +1,18 @@
+/**
+ * What a load balancer may ask about the request it picks an endpoint for. Implemented by the
+ * proxy's exchange. Only consistent hashing calls the methods.
+ */
+export interface PickContext {
+  /** Trusted client address, without port. */
+  readonly clientAddress: string
+  /** Endpoints (`address:port`) that earlier attempts of this exchange used, or null. */
+  readonly tried: readonly string[] | null
+  /** All values of a request header, comma-joined, or null. */
+  hashHeader(name: string): string | null
+  /** First value of a query parameter, undecoded, or null. */
+  hashQuery(name: string): string | null
+  /** Value of a request cookie, or null. */
+  hashCookie(name: string): string | null
+  /** The policy generated a cookie: `set-cookie` value for the response. */
+  setCookie(value: string): void
+}

@@ -1,0 +1,129 @@
+import type { ConfigMapView } from '../filters/filter.ts'
+import type { EgressPlan } from '../snapshot/egress-plan.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import { ClusterBook } from './clusters.ts'
+import { type CompileInput, type CompileResult, settingsOf } from './compile-input.ts'
+import { Credentials } from './credentials.ts'
+import { Destinations } from './destinations.ts'
+import { egressAddresses } from './egress/egress-addresses.ts'
+import { EgressHttp } from './egress/egress-http.ts'
+import { EgressTunnels } from './egress/egress-tunnels.ts'
+import { HostNames } from './egress/host-names.ts'
+import { meshOwners } from './egress/mesh-owners.ts'
+import { egressPolicy, unknownHost } from './egress/unknown-host.ts'
+import { EnvoyFilterIndex } from './envoy-filters.ts'
+import { Findings } from './findings.ts'
+import { Bindings, reportBindings } from './gateway/bindings.ts'
+import { groupServers } from './gateway/gateway-servers.ts'
+import { HttpTables } from './gateway/http-table.ts'
+import { Listeners } from './gateway/listeners.ts'
+import { PortTranslation } from './gateway/port-translation.ts'
+import { selectGateways } from './gateway/selection.ts'
+import { TlsChains } from './gateway/tls-chains.ts'
+import { meshSettings } from './mesh-settings.ts'
+import { orderedSet } from './ordering.ts'
+import { DestinationRules } from './policy/destination-rules.ts'
+import { hostCovers } from '../config/hosts.ts'
+import { ServiceRegistry } from './registry/service-registry.ts'
+import { MESH } from './routes/gateway-names.ts'
+import { HttpRules } from './routes/http-rules.ts'
+import { RouteActions } from './routes/route-actions.ts'
+import type { FiltersFor } from './routes/virtual-host-builder.ts'
+
+/**
+ * Resources in, one immutable snapshot out. Pure: no I/O, no clock, no randomness; equal input gives
+ * an equal snapshot, whatever the order of the resources.
+ */
+export function compileSnapshot(input: CompileInput): CompileResult {
+  const set = orderedSet(input.set)
+  const settings = settingsOf(input)
+  const findings = new Findings()
+  const registry = new ServiceRegistry(set, settings, findings)
+  const rules = new DestinationRules(set.destinationRules, settings, findings)
+  const credentials = new Credentials(set.secrets, settings.namespace)
+  const clusters = new ClusterBook({ rules, credentials, settings, findings })
+  const destinations = new Destinations({ registry, clusters, settings, findings })
+  const actions = new RouteActions(destinations, settings, findings)
+  const httpRules = new HttpRules(actions, settings, findings)
+  const bindings = new Bindings(set.virtualServices, settings, findings)
+  const filters = filterIndex({ ...input, set }, settings.rootNamespace, findings)
+  const filtersFor: FiltersFor = (scope) => filters.filtersFor(scope)
+
+  // Everything that speaks HTTP comes before what carries opaque bytes: see ClusterBook.lookup.
+  const owners = meshOwners(bindings.of(MESH), registry, findings)
+  const hosts = [
+    ...registry.all().map(({ host }) => host),
+    ...owners.flatMap(({ hosts: own }) => own),
+  ]
+  const names = new HostNames(hosts, settings.domain)
+  const egressHttp = new EgressHttp({
+    registry,
+    clusters,
+    rules: httpRules,
+    names,
+    filtersFor,
+    settings,
+    findings,
+  })
+  const http = egressHttp.build(owners)
+  const served = selectGateways(set.gateways, settings, findings)
+  const known = new Set(
+    set.gateways.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
+  )
+  reportBindings(set.virtualServices, known, served, settings, findings)
+  const tables = new HttpTables({ bindings, rules: httpRules, filtersFor, findings })
+  const chains = new TlsChains(tables, credentials, findings)
+  const translation = new PortTranslation(set, settings, findings)
+  const groups = groupServers(served, translation, findings)
+  const listeners = new Listeners({ tables, chains, bindings, destinations, findings }).build(
+    groups,
+  )
+  const tunnels = new EgressTunnels({
+    registry,
+    clusters,
+    destinations,
+    bound: bindings.of(MESH),
+    names,
+  })
+  const policy = egressPolicy(settings.mesh)
+  const egress: EgressPlan = {
+    policy,
+    http,
+    ...tunnels.build(),
+    addresses: egressAddresses(registry, clusters, egressHttp),
+    unknownHost: unknownHost(policy, filtersFor),
+  }
+  filters.finish()
+  rules.reportUnused((host) => registry.all().some((service) => hostCovers(host, service.host)))
+  const snapshot: Snapshot = {
+    generation: input.generation,
+    listeners,
+    egress,
+    clusters: clusters.all(),
+    mesh: meshSettings(input.meshConfig, findings),
+  }
+  return { snapshot, problems: findings.sorted() }
+}
+
+function filterIndex(
+  input: CompileInput,
+  rootNamespace: string,
+  findings: Findings,
+): EnvoyFilterIndex {
+  const configMaps: ConfigMapView[] = input.set.configMaps.map(({ metadata, spec, location }) => ({
+    namespace: metadata.namespace,
+    name: metadata.name,
+    data: spec.data ?? {},
+    file: location.file,
+    line: location.line,
+  }))
+  return new EnvoyFilterIndex({
+    set: input.set,
+    ownLabels: input.ownLabels,
+    namespace: input.namespace,
+    rootNamespace,
+    factories: input.filterFactories,
+    configMaps: [...(input.rateLimitConfigs ?? []), ...configMaps],
+    report: (problem) => findings.add(problem),
+  })
+}

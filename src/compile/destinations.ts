@@ -1,0 +1,204 @@
+import type { ClusterPlan } from '../clusters/plan.ts'
+import { expandHost } from '../config/hosts.ts'
+import { isFqdn, isIpLiteral, isShortName } from '../config/names.ts'
+import type { DestinationSpec } from '../config/kinds/virtual-service.ts'
+import { clusterName, type ClusterBook, type ClusterUse } from './clusters.ts'
+import type { CompileSettings } from './compile-input.ts'
+import { describe, type Findings, type Place } from './findings.ts'
+import type { MeshService, MeshServicePort } from './registry/mesh-service.ts'
+import type { ServiceRegistry } from './registry/service-registry.ts'
+import { NO_TRAITS } from './registry/workloads.ts'
+
+/** Where a rule is being compiled: decides defaults of its destinations. */
+export interface DestinationScope {
+  /** The Gateway server's number, or the port the egress client asked for. */
+  readonly listenerPort: number
+  /** `mesh`: the client's own destination is known, so a host without endpoints can be passed to it. */
+  readonly side: 'gateway' | 'mesh'
+  readonly use: ClusterUse
+}
+
+export interface ResolvedDestination {
+  readonly clusterName: string
+  /** null: 503 NC. */
+  readonly cluster: ClusterPlan | null
+  /** null: nothing has this host. */
+  readonly service: MeshService | null
+}
+
+/** Finds the cluster a destination means, or says why there is none. */
+export class Destinations {
+  readonly #registry: ServiceRegistry
+  readonly #clusters: ClusterBook
+  readonly #settings: CompileSettings
+  readonly #findings: Findings
+  readonly #bareHosts = new Map<string, MeshService>()
+
+  constructor(init: {
+    registry: ServiceRegistry
+    clusters: ClusterBook
+    settings: CompileSettings
+    findings: Findings
+  }) {
+    this.#registry = init.registry
+    this.#clusters = init.clusters
+    this.#settings = init.settings
+    this.#findings = init.findings
+  }
+
+  resolve(spec: DestinationSpec, place: Place, scope: DestinationScope): ResolvedDestination {
+    const { namespace } = place.resource.metadata
+    const written = spec.host ?? ''
+    const host = expandHost(written, namespace, this.#settings.domain).toLowerCase()
+    const subset = spec.subset ?? ''
+    const known = this.#registry.find(host)
+    const service = known ?? this.#bareService(host, spec, place)
+    const number = this.#port(spec, service, place, scope)
+    const name = clusterName(number, subset, host)
+    if (service === null) return { clusterName: name, cluster: null, service: null }
+    const port = service.ports.get(number)
+    if (port === undefined) {
+      if (spec.port?.number !== undefined) this.#reportPort(service, number, place)
+      return { clusterName: name, cluster: null, service }
+    }
+    if (service.discovery === 'passthrough' && scope.side === 'gateway') {
+      this.#reportPassthrough(service, place)
+    }
+    const lookup = this.#clusters.lookup(service, port, subset, scope.use)
+    if (lookup.type === 'no-subset') {
+      this.#findings.report(
+        'error',
+        'destination-subset-not-found',
+        at(place, 'subset'),
+        `no DestinationRule that applies to ${host} has the subset ${subset}: requests get 503 NC`,
+        lookup.known.length > 0
+          ? `subsets there: ${lookup.known.join(', ')}`
+          : 'a DestinationRule is looked up in the namespace of the gateway, of the service, then the root namespace',
+      )
+    }
+    return { clusterName: name, cluster: lookup.type === 'found' ? lookup.cluster : null, service }
+  }
+
+  /** Given, else the only port of the service, else the listener's. */
+  #port(
+    spec: DestinationSpec,
+    service: MeshService | null,
+    place: Place,
+    scope: DestinationScope,
+  ): number {
+    const given = spec.port?.number
+    if (given !== undefined) return given
+    if (service === null) return scope.listenerPort
+    const [only, ...others] = service.ports.keys()
+    if (only !== undefined && others.length === 0) return only
+    const served = service.ports.has(scope.listenerPort)
+    const ports = [...service.ports.keys()].join(', ')
+    this.#findings.report(
+      served ? 'warning' : 'error',
+      'destination-port-ambiguous',
+      place,
+      served
+        ? `${service.host} has several ports (${ports}) and none is given: the port of the listener, ${scope.listenerPort}, is taken`
+        : `${service.host} has ${ports === '' ? 'no ports' : `several ports (${ports})`} and none is given: the port of the listener, ${scope.listenerPort}, is no port of it, so that requests get 503 NC`,
+      'add port.number to the destination',
+    )
+    return scope.listenerPort
+  }
+
+  #reportPort(service: MeshService, number: number, place: Place): void {
+    const ports = [...service.ports.keys()].join(', ')
+    this.#findings.report(
+      'error',
+      'destination-port-not-found',
+      at(place, 'port'),
+      `${service.host} has no port ${number}: requests get 503 NC`,
+      ports === '' ? null : `its ports: ${ports} (a Service's port, not its targetPort)`,
+    )
+  }
+
+  #reportPassthrough(service: MeshService, place: Place): void {
+    this.#findings.report(
+      'warning',
+      'destination-without-endpoints',
+      at(place, 'host'),
+      `ServiceEntry ${service.source === null ? service.host : describe(service.source)} has no endpoints of its own (resolution NONE or DYNAMIC_DNS): requests routed to ${service.host} get 503 UH`,
+      'use resolution DNS or STATIC for hosts that routes lead to',
+    )
+  }
+
+  /** An address or outside name that no registry entry has, where the policy lets requests go anywhere. */
+  #bareService(host: string, spec: DestinationSpec, place: Place): MeshService | null {
+    const reason = this.#whyNoBareHost(host, spec)
+    if (reason !== null) {
+      const hidden = this.#registry.hiddenBy(host)
+      this.#findings.report(
+        'error',
+        'destination-host-not-found',
+        at(place, 'host'),
+        hidden === null
+          ? `no Service or ServiceEntry has the host ${host}: requests get 503 NC`
+          : `${hidden.kind} ${describe(hidden)} has the host ${host}, but exportTo hides it from namespace ${this.#settings.namespace}: requests get 503 NC`,
+        reason,
+      )
+      return null
+    }
+    const number = spec.port?.number ?? 0
+    this.#findings.report(
+      'info',
+      'destination-host-not-registered',
+      at(place, 'host'),
+      `no Service or ServiceEntry has the host ${host}: requests go to it directly, because outboundTrafficPolicy is ALLOW_ANY`,
+      'declare it with a ServiceEntry to keep it under REGISTRY_ONLY',
+    )
+    return this.#bareHost(host, number, place.resource.metadata.namespace)
+  }
+
+  /** null when the host may be used as it is. */
+  #whyNoBareHost(host: string, spec: DestinationSpec): string | null {
+    const { compat, domain, mesh, namespace } = this.#settings
+    const inCluster = host.endsWith(`.svc.${domain}`)
+    if (isShortName(spec.host ?? '')) {
+      return 'a short host belongs to the namespace of the VirtualService'
+    }
+    if (inCluster || this.#registry.hiddenBy(host) !== null) {
+      return `check name and namespace; the gateway looks from namespace ${namespace}`
+    }
+    if (!isIpLiteral(host) && !isFqdn(host)) {
+      return 'only a ServiceEntry with the same wildcard can stand behind it'
+    }
+    if (compat)
+      return 'with --compat only registered hosts are reached, as in Istio: add a ServiceEntry'
+    if (mesh.outboundTrafficPolicy?.mode === 'REGISTRY_ONLY') {
+      return 'outboundTrafficPolicy is REGISTRY_ONLY: add a ServiceEntry'
+    }
+    return spec.port?.number === undefined ? 'add port.number, or a ServiceEntry' : null
+  }
+
+  /** Its DestinationRule may stand in the namespace of the first VirtualService that names it. */
+  #bareHost(host: string, number: number, namespace: string): MeshService {
+    const present = this.#bareHosts.get(host)
+    const ports = new Map<number, MeshServicePort>(present?.ports)
+    ports.set(number, {
+      number,
+      name: '',
+      protocol: 'auto',
+      endpoints: [{ address: host, port: number, weight: 1, ...NO_TRAITS }],
+    })
+    const service: MeshService = {
+      host,
+      namespace: present?.namespace ?? namespace,
+      name: host,
+      source: null,
+      ports,
+      discovery: 'static',
+      addresses: [],
+      subjectAltNames: [],
+    }
+    this.#bareHosts.set(host, service)
+    return service
+  }
+}
+
+function at(place: Place, ...steps: (string | number)[]): Place {
+  return { resource: place.resource, path: [...place.path, ...steps] }
+}

@@ -1,0 +1,170 @@
+import type { ClusterPlan } from '../../clusters/plan.ts'
+import { hostCovers, hostMatches } from '../../config/hosts.ts'
+import { HostTable } from '../../routing/host-table.ts'
+import type { TunnelRule } from '../../snapshot/egress-plan.ts'
+import { type ClusterBook, clusterName } from '../clusters.ts'
+import type { Destinations } from '../destinations.ts'
+import type { BoundService } from '../gateway/bindings.ts'
+import { tcpShares, type TcpShares } from '../gateway/tcp-server.ts'
+import type { MeshService, MeshServicePort } from '../registry/mesh-service.ts'
+import type { ServiceRegistry } from '../registry/service-registry.ts'
+import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
+import type { HostNames } from './host-names.ts'
+
+interface L4Match {
+  readonly port?: number
+  readonly gateways?: readonly string[]
+  readonly sniHosts?: readonly string[]
+}
+
+/** Tunnels of one port while they are collected: by host, and by what it is also called. */
+class PortTunnels {
+  readonly clusters: (readonly [string, ClusterPlan])[] = []
+  readonly rules: (readonly [string, TunnelRule])[] = []
+}
+
+/** CONNECT by port and host. */
+export interface EgressTunnelTables {
+  readonly tunnels: ReadonlyMap<number, HostTable<ClusterPlan>>
+  readonly tunnelRules: ReadonlyMap<number, HostTable<TunnelRule>>
+}
+
+/** Compiles where CONNECT goes: every port of every service, and tls and tcp rules on them. */
+export class EgressTunnels {
+  readonly #ports = new Map<number, PortTunnels>()
+  readonly #registry: ServiceRegistry
+  readonly #clusters: ClusterBook
+  readonly #destinations: Destinations
+  readonly #bound: readonly BoundService[]
+  readonly #names: HostNames
+
+  constructor(init: {
+    registry: ServiceRegistry
+    clusters: ClusterBook
+    destinations: Destinations
+    bound: readonly BoundService[]
+    names: HostNames
+  }) {
+    this.#registry = init.registry
+    this.#clusters = init.clusters
+    this.#destinations = init.destinations
+    this.#bound = init.bound
+    this.#names = init.names
+  }
+
+  /** Call once. */
+  build(): EgressTunnelTables {
+    const services = this.#registry.all()
+    for (const service of services) this.#addService(service, [service.host])
+    for (const service of services) this.#addService(service, this.#names.aliases(service.host))
+    const tunnels = new Map<number, HostTable<ClusterPlan>>()
+    const tunnelRules = new Map<number, HostTable<TunnelRule>>()
+    for (const [port, { clusters, rules }] of [...this.#ports].toSorted(([a], [b]) => a - b)) {
+      if (clusters.length > 0) tunnels.set(port, new HostTable(clusters))
+      if (rules.length > 0) {
+        tunnelRules.set(port, new HostTable([...rules, ...hiddenByWildcards(clusters, rules)]))
+      }
+    }
+    return { tunnels, tunnelRules }
+  }
+
+  #addService(service: MeshService, names: readonly string[]): void {
+    for (const port of service.ports.values()) {
+      const shares = this.#ruleShares(service, port)
+      const tunnels = this.#ports.get(port.number) ?? new PortTunnels()
+      this.#ports.set(port.number, tunnels)
+      for (const name of names) {
+        if (shares === null) this.#addDefault(tunnels, name, service, port)
+        else addShares(tunnels, name, ruleName(service, port), shares)
+      }
+    }
+  }
+
+  #addDefault(
+    tunnels: PortTunnels,
+    name: string,
+    service: MeshService,
+    port: MeshServicePort,
+  ): void {
+    if (service.discovery === 'passthrough') {
+      const rule = { name: ruleName(service, port), destinations: [], cumulativeWeights: [] }
+      tunnels.rules.push([name, rule])
+      return
+    }
+    const lookup = this.#clusters.lookup(service, port, '', 'opaque')
+    if (lookup.type === 'found') tunnels.clusters.push([name, lookup.cluster])
+  }
+
+  /** First tls or tcp rule of a mesh-bound VirtualService for this host and port. */
+  #ruleShares(service: MeshService, port: MeshServicePort): TcpShares | null {
+    const { protocol, number } = port
+    const mayBeTls = protocol === 'https' || protocol === 'tls' || protocol === 'auto'
+    const mayBeTcp = protocol === 'tcp' || protocol === 'auto'
+    if (!mayBeTls && !mayBeTcp) return null
+    for (const bound of this.#bound) {
+      if (!bound.hosts.some((host) => covers(host, service.host))) continue
+      const { spec } = bound.resource
+      const lists = [
+        ...(mayBeTls ? [['tls', spec.tls ?? []] as const] : []),
+        ...(mayBeTcp ? [['tcp', spec.tcp ?? []] as const] : []),
+      ]
+      for (const [list, rules] of lists) {
+        for (const [index, rule] of rules.entries()) {
+          if (!appliesTo(rule.match ?? [], bound, service.host, number)) continue
+          const place = { resource: bound.resource, path: ['spec', list, index] }
+          const scope = { listenerPort: number, side: 'mesh', use: 'opaque' } as const
+          return tcpShares(rule.route ?? [], place, scope, this.#destinations)
+        }
+      }
+    }
+    return null
+  }
+}
+
+function appliesTo(
+  matches: readonly L4Match[],
+  bound: BoundService,
+  host: string,
+  port: number,
+): boolean {
+  if (matches.length === 0) return bound.listed
+  const { namespace } = bound.resource.metadata
+  return matches.some(({ port: asked = 0, gateways = [], sniHosts }) => {
+    const inMesh =
+      gateways.length === 0
+        ? bound.listed
+        : gateways.some((name) => resolveGatewayName(name, namespace) === MESH)
+    const named = sniHosts === undefined || sniHosts.some((pattern) => covers(pattern, host))
+    return inMesh && named && (asked === 0 || asked === port)
+  })
+}
+
+/** A share that is all of one known cluster needs no rule. */
+function addShares(tunnels: PortTunnels, name: string, rule: string, shares: TcpShares): void {
+  const [first] = shares.destinations
+  if (shares.destinations.length === 1 && first !== undefined && first.cluster !== null) {
+    tunnels.clusters.push([name, first.cluster])
+  } else tunnels.rules.push([name, { name: rule, ...shares }])
+}
+
+/** Rules are asked first: an exact name with a plain cluster must not fall to a rule's wildcard. */
+function hiddenByWildcards(
+  clusters: PortTunnels['clusters'],
+  rules: PortTunnels['rules'],
+): PortTunnels['rules'] {
+  const patterns = rules.map(([pattern]) => pattern).filter((pattern) => pattern.startsWith('*'))
+  return clusters
+    .filter(([name]) => patterns.some((pattern) => covers(pattern, name)))
+    .map(([name, cluster]) => {
+      const destinations = [{ clusterName: cluster.name, cluster }]
+      return [name, { name: cluster.name, destinations, cumulativeWeights: [1] }] as const
+    })
+}
+
+function ruleName(service: MeshService, port: MeshServicePort): string {
+  return clusterName(port.number, '', service.host)
+}
+
+function covers(pattern: string, host: string): boolean {
+  return host.startsWith('*') ? hostCovers(pattern, host) : hostMatches(pattern, host)
+}

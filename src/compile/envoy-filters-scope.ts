@@ -1,0 +1,31 @@
+import type { RouteKind } from '../filters/filter.ts'
+
+export type PatchContext = 'GATEWAY' | 'SIDECAR_OUTBOUND'
+
+/** One route as EnvoyFilter's match sees it. */
+export interface RouteScope {
+  /** SIDECAR_OUTBOUND stands for the egress listeners. */
+  readonly context: PatchContext
+  /** `namespace/name` of the Gateways that share the route table. */
+  readonly gateways: readonly string[]
+  /** The Gateway server port. */
+  readonly portNumber: number
+  /** `http.8080`, `https.443.https.gw.ns`. */
+  readonly routeTable: string
+  /** `<host>:<Gateway server port>` */
+  readonly virtualHostName: string
+  readonly domains: readonly string[]
+  /** VirtualService `http[].name`, or ''. */
+  readonly routeName: string
+  readonly action: RouteKind
+}
+
+/** A port number of EnvoyFilter may be the Gateway's or the one the listener is bound to. */
+export function hasPort(scope: RouteScope, port: number): boolean {
+  return scope.portNumber === port || tablePort(scope.routeTable) === port
+}
+
+function tablePort(routeTable: string): number | null {
+  const part = routeTable.split('.')[1]
+  return part !== undefined && /^\d+$/.test(part) ? Number(part) : null
+}

@@ -1,0 +1,400 @@
+import type { EnvoyFilterSpec } from '../config/kinds/envoy-filter.ts'
+import type { Problem, Severity } from '../config/problems.ts'
+import type { ResourceSet } from '../config/resource-set.ts'
+import { refOf, type Resource } from '../config/resource.ts'
+import type {
+  ConfigMapView,
+  Filter,
+  FilterCompileContext,
+  FilterFactory,
+  FilterLayer,
+  FilterSettings,
+} from '../filters/filter.ts'
+import { isJsonObject } from './envoy-filters-canonical.ts'
+import { buildChain, type HttpChain } from './envoy-filters-chain.ts'
+import { addLayer } from './envoy-filters-merge.ts'
+import {
+  type Condition,
+  listenerConditions,
+  routeConditions,
+  unsupportedListenerField,
+} from './envoy-filters-match.ts'
+import {
+  type ClusterPatch,
+  type HttpFilterPatch,
+  PatchSource,
+  readPatch,
+  type RoutePatch,
+} from './envoy-filters-patch.ts'
+import type { RouteScope } from './envoy-filters-scope.ts'
+import { excludedByProxy, labelsMatch, selectEnvoyFilters } from './envoy-filters-select.ts'
+import { explainMiss } from './envoy-filters-unmatched.ts'
+import { hintForTarget } from './envoy-filters-unsupported.ts'
+
+export interface EnvoyFilterInput {
+  readonly set: ResourceSet
+  /** Label sets this process stands for; none: every EnvoyFilter of the namespaces applies. */
+  readonly ownLabels: readonly Readonly<Record<string, string>>[]
+  readonly namespace: string
+  readonly rootNamespace: string
+  readonly factories: readonly FilterFactory[]
+  readonly configMaps: readonly ConfigMapView[]
+  report(problem: Problem): void
+}
+
+/** A patch that may apply to routes, and what became of it. */
+class Candidate<P extends HttpFilterPatch | RoutePatch> {
+  readonly patch: P
+  readonly conditions: readonly Condition[]
+  matched = false
+  /** True once a filter of ours stood in the chain of a route it matched. */
+  effective = false
+  /** Filter names of `typed_per_filter_config` that a chain really had. */
+  readonly perFilterNames = new Set<string>()
+
+  constructor(patch: P, conditions: readonly Condition[]) {
+    this.patch = patch
+    this.conditions = conditions
+  }
+}
+
+/**
+ * EnvoyFilters resolved to filters of routes (Istio EnvoyFilter.configPatches): ask for every route
+ * with `filtersFor`, then `finish` to hear which patches matched nothing.
+ */
+export class EnvoyFilterIndex {
+  readonly #input: EnvoyFilterInput
+  readonly #context: FilterCompileContext
+  readonly #resources = new Map<string, Resource<EnvoyFilterSpec>>()
+  readonly #httpFilters: Candidate<HttpFilterPatch>[] = []
+  readonly #routePatches: Candidate<RoutePatch>[] = []
+  readonly #clusters: ClusterPatch[] = []
+  readonly #usedClusters = new Set<string>()
+  /** Own label sets that a Gateway's selector matches; null: all. */
+  readonly #gatewayIdentities = new Map<string, ReadonlySet<number> | null>()
+  readonly #chains = new Map<string, HttpChain>()
+  readonly #scopes: RouteScope[] = []
+  readonly #reported = new Set<string>()
+
+  constructor(input: EnvoyFilterInput) {
+    this.#input = input
+    this.#context = {
+      configMaps: input.configMaps,
+      report: (finding) => {
+        const { origin } = finding
+        const ref = { kind: origin.kind, namespace: origin.namespace, name: origin.name }
+        const resource = this.#resources.get(`${origin.kind}/${origin.namespace}/${origin.name}`)
+        this.#report({
+          ...finding,
+          ref,
+          path: origin.path,
+          file: origin.file,
+          line: resource?.location.lineOf(origin.path) ?? origin.line,
+          column: null,
+        })
+      },
+    }
+    this.#indexGateways()
+    this.#readFilters()
+  }
+
+  /** The filters that do something on this route, in order of execution. */
+  filtersFor(route: RouteScope): readonly Filter[] {
+    if (this.#httpFilters.length === 0 && this.#routePatches.length === 0) return NO_FILTERS
+    this.#scopes.push(route)
+    const chain = this.#chainFor(route)
+    let virtualHost: readonly FilterLayer[] = []
+    let routeLayers: readonly FilterLayer[] = []
+    for (const candidate of this.#routePatches) {
+      if (!this.#applies(candidate, route)) continue
+      this.#notePatchUse(candidate, chain)
+      const { target, layer, operation } = candidate.patch
+      if (target === 'VIRTUAL_HOST') virtualHost = addLayer(virtualHost, layer, operation)
+      else routeLayers = addLayer(routeLayers, layer, operation)
+    }
+    const filters: Filter[] = []
+    for (const { name, factory, layer } of chain.running) {
+      if (factory === null || layer === null) continue
+      const settings: FilterSettings = {
+        listener: layer,
+        virtualHost,
+        route: routeLayers,
+        filterName: name,
+        virtualHostName: route.virtualHostName,
+        routeName: route.routeName,
+        action: route.action,
+      }
+      const filter = factory.compile(settings, this.#context)
+      if (filter !== null) filters.push(filter)
+    }
+    return filters
+  }
+
+  /** Reports patches without effect. Call once, after the last route. */
+  finish(): void {
+    for (const candidate of this.#httpFilters) {
+      if (!candidate.matched) this.#reportMiss(candidate)
+    }
+    for (const candidate of this.#routePatches) {
+      if (!candidate.matched) this.#reportMiss(candidate)
+      else this.#reportIneffective(candidate)
+    }
+    for (const { source, name } of this.#clusters) {
+      if (this.#usedClusters.has(name)) continue
+      this.#reportAt(
+        source,
+        'warning',
+        'envoy-filter-not-supported',
+        source.path('patch', 'value'),
+        `cluster "${name}" is not added: no rate limit filter refers to it`,
+        hintForTarget('CLUSTER'),
+      )
+    }
+  }
+
+  #indexGateways(): void {
+    const { ownLabels, set } = this.#input
+    for (const { metadata, spec } of set.gateways) {
+      const matching = new Set<number>()
+      for (const [index, labels] of ownLabels.entries()) {
+        if (labelsMatch(spec.selector, labels)) matching.add(index)
+      }
+      const key = `${metadata.namespace}/${metadata.name}`
+      this.#gatewayIdentities.set(key, ownLabels.length === 0 ? null : matching)
+    }
+  }
+
+  #readFilters(): void {
+    const { set, ownLabels, namespace, rootNamespace, factories } = this.#input
+    const selection = selectEnvoyFilters({
+      filters: set.envoyFilters,
+      ownLabels,
+      namespace,
+      rootNamespace,
+    })
+    for (const { resource, path, message, hint } of selection.unselected) {
+      this.#reportOn(resource, {
+        // With labels the gateway shares its cluster with workloads these filters are meant for.
+        severity: ownLabels.length === 0 ? 'warning' : 'info',
+        code: 'envoy-filter-unmatched',
+        path,
+        message,
+        hint,
+      })
+    }
+    for (const filter of selection.selected) {
+      const { kind, metadata } = filter.resource
+      this.#resources.set(`${kind}/${metadata.namespace}/${metadata.name}`, filter.resource)
+      for (const [index, spec] of (filter.resource.spec.configPatches ?? []).entries()) {
+        this.#readOne(new PatchSource(filter, index, spec), factories)
+      }
+    }
+  }
+
+  #readOne(source: PatchSource, factories: readonly FilterFactory[]): void {
+    const excluded = excludedByProxy(source.spec.match)
+    if (excluded !== null) {
+      const path = source.path('match')
+      this.#reportAt(
+        source,
+        'info',
+        'envoy-filter-unmatched',
+        path,
+        `the patch does not apply: ${excluded}`,
+        null,
+      )
+      return
+    }
+    const field = unsupportedListenerField(source)
+    if (field !== null) {
+      const path = source.path('match', ...field.split('.'))
+      this.#reportAt(
+        source,
+        'warning',
+        'envoy-filter-not-supported',
+        path,
+        `match.${field} is not supported, so the patch is not applied`,
+        'Match by portNumber, gateway or virtual host instead.',
+      )
+      return
+    }
+    const patch = readPatch(source, factories, (where, steps, message, hint) =>
+      this.#reportAt(
+        where,
+        'warning',
+        'envoy-filter-not-supported',
+        where.path(...steps),
+        message,
+        hint,
+      ),
+    )
+    if (patch === null) return
+    if (patch.type === 'cluster') this.#clusters.push(patch)
+    else if (patch.type === 'route') {
+      this.#routePatches.push(new Candidate(patch, routeConditions(source)))
+    } else {
+      this.#httpFilters.push(new Candidate(patch, listenerConditions(source)))
+      if (patch.factory !== null && patch.layer !== null) {
+        collectClusterNames(patch.layer.value, this.#usedClusters)
+      }
+    }
+  }
+
+  #chainFor(route: RouteScope): HttpChain {
+    const key = `${route.context} ${route.portNumber} ${route.routeTable} ${route.gateways.join(' ')}`
+    let chain = this.#chains.get(key)
+    if (chain === undefined) {
+      const patches = this.#httpFilters.filter((candidate) => this.#applies(candidate, route))
+      chain = buildChain(patches.map(({ patch }) => patch))
+      this.#chains.set(key, chain)
+      this.#reportChain(chain)
+    }
+    return chain
+  }
+
+  #applies(candidate: Candidate<HttpFilterPatch | RoutePatch>, route: RouteScope): boolean {
+    if (!this.#standsFor(candidate.patch.source, route)) return false
+    for (const condition of candidate.conditions) if (!condition.matches(route)) return false
+    candidate.matched = true
+    return true
+  }
+
+  /** A process may stand for several gateways; a filter for one of them leaves the others alone. */
+  #standsFor(source: PatchSource, route: RouteScope): boolean {
+    const { identities } = source
+    if (identities === null || route.context !== 'GATEWAY' || route.gateways.length === 0)
+      return true
+    return route.gateways.some((gateway) => {
+      const own = this.#gatewayIdentities.get(gateway) ?? null
+      return own === null || [...own].some((identity) => identities.has(identity))
+    })
+  }
+
+  #notePatchUse(candidate: Candidate<RoutePatch>, chain: HttpChain): void {
+    const perFilter = candidate.patch.layer.value['typedPerFilterConfig']
+    for (const { name, factory } of chain.running) {
+      if (factory !== null) candidate.effective = true
+      if (isJsonObject(perFilter) && name in perFilter) candidate.perFilterNames.add(name)
+    }
+  }
+
+  #reportChain(chain: HttpChain): void {
+    for (const { patch, name } of chain.behindRouter) {
+      // Without an anchor the patch alone says so, and validation already did.
+      if (patch === null || patch.operation === 'ADD' || patch.anchor === null) continue
+      this.#reportAt(
+        patch.source,
+        'warning',
+        'filter-after-router',
+        patch.source.path('patch', 'operation'),
+        `HTTP filter "${name}" stands behind the router and never runs`,
+        'Use INSERT_BEFORE with subFilter envoy.filters.http.router.',
+      )
+    }
+    for (const patch of chain.withoutAnchor) {
+      this.#reportAt(
+        patch.source,
+        'warning',
+        'envoy-filter-unmatched',
+        patch.source.path('match', 'listener', 'filterChain', 'filter', 'subFilter'),
+        `the filter chain has no HTTP filter "${patch.anchor ?? ''}", so nothing is inserted`,
+        'Use envoy.filters.http.router as subFilter.',
+      )
+    }
+    for (const patch of chain.onBuiltIn) {
+      if (patch.operation === 'MERGE' && patch.factory === null) continue
+      this.#reportAt(
+        patch.source,
+        'warning',
+        'envoy-filter-not-supported',
+        patch.source.path('patch', 'operation'),
+        `${patch.operation} of the built-in filter "${patch.anchor ?? ''}" is not supported`,
+        'Only filters that an EnvoyFilter inserted can be changed.',
+      )
+    }
+  }
+
+  #reportMiss(candidate: Candidate<HttpFilterPatch | RoutePatch>): void {
+    const { source } = candidate.patch
+    const scopes = this.#scopes.filter((scope) => this.#standsFor(source, scope))
+    const miss = explainMiss(candidate.conditions, scopes)
+    // Patches for sidecars are common in a cluster and are none of a gateway's business.
+    const severity = source.spec.match?.context === 'SIDECAR_OUTBOUND' ? 'info' : 'warning'
+    this.#reportAt(source, severity, 'envoy-filter-unmatched', miss.path, miss.message, miss.hint)
+  }
+
+  #reportIneffective(candidate: Candidate<RoutePatch>): void {
+    const { source, layer } = candidate.patch
+    if (!candidate.effective) {
+      this.#reportAt(
+        source,
+        'warning',
+        'envoy-filter-unmatched',
+        source.path('patch', 'value'),
+        'the patch matches routes, but no HTTP filter that reads it stands in front of them',
+        'Insert the filter with an HTTP_FILTER patch for the same gateway.',
+      )
+      return
+    }
+    const perFilter = layer.value['typedPerFilterConfig']
+    if (!isJsonObject(perFilter)) return
+    for (const name of Object.keys(perFilter)) {
+      if (candidate.perFilterNames.has(name)) continue
+      this.#reportAt(
+        source,
+        'warning',
+        'envoy-filter-unmatched',
+        source.path('patch', 'value', 'typed_per_filter_config', name),
+        `typed_per_filter_config names "${name}", and no HTTP filter there has that name`,
+        null,
+      )
+    }
+  }
+
+  #reportAt(
+    source: PatchSource,
+    severity: Severity,
+    code: string,
+    path: readonly (string | number)[],
+    message: string,
+    hint: string | null,
+  ): void {
+    this.#reportOn(source.resource, { severity, code, path, message, hint })
+  }
+
+  #reportOn(
+    resource: Resource<EnvoyFilterSpec>,
+    finding: Pick<Problem, 'severity' | 'code' | 'path' | 'message' | 'hint'>,
+  ): void {
+    const { location } = resource
+    this.#report({
+      ...finding,
+      ref: refOf(resource),
+      file: location.file,
+      line: location.lineOf(finding.path),
+      column: null,
+    })
+  }
+
+  /** Many routes share a patch: each finding is said once. */
+  #report(problem: Problem): void {
+    const { ref, path, code, message } = problem
+    const key = [ref?.kind, ref?.namespace, ref?.name, path.join('.'), code, message].join('\n')
+    if (this.#reported.has(key)) return
+    this.#reported.add(key)
+    this.#input.report(problem)
+  }
+}
+
+const NO_FILTERS: readonly Filter[] = []
+
+function collectClusterNames(value: unknown, into: Set<string>): void {
+  if (Array.isArray(value)) {
+    for (const item of value) collectClusterNames(item, into)
+  } else if (isJsonObject(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      if (key === 'clusterName' && typeof item === 'string') into.add(item)
+      else collectClusterNames(item, into)
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { expandHost, narrower } from '../../config/hosts.ts'
+import type { VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
+import type { Resource } from '../../config/resource.ts'
+import type { CompileSettings } from '../compile-input.ts'
+import type { Findings } from '../findings.ts'
+import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
+import { visibilityOf, visibleInOrder } from '../visibility.ts'
+import type { PlacedServer } from './gateway-servers.ts'
+import type { ServedGateway } from './selection.ts'
+
+/** A VirtualService as one Gateway, or the mesh, sees it. */
+export interface BoundService {
+  readonly resource: Resource<VirtualServiceSpec>
+  /** Full names, lower-case. */
+  readonly hosts: readonly string[]
+  /** Its own `gateways` names the Gateway; otherwise only a match.gateways does. */
+  readonly listed: boolean
+}
+
+/** Which VirtualServices belong to which Gateway, in the order in which their routes are pooled. */
+export class Bindings {
+  readonly #byGateway = new Map<string, BoundService[]>()
+  readonly #settings: CompileSettings
+
+  constructor(
+    services: readonly Resource<VirtualServiceSpec>[],
+    settings: CompileSettings,
+    findings: Findings,
+  ) {
+    this.#settings = settings
+    for (const service of services) {
+      if (visibilityOf(service, settings.namespace) !== 'hidden') continue
+      findings.report(
+        'warning',
+        'hidden-by-export-to',
+        { resource: service, path: ['spec', 'exportTo'] },
+        `exportTo hides this VirtualService from namespace ${settings.namespace}, where the gateway stands`,
+        'exportTo is judged from the namespace of the gateway',
+      )
+    }
+    for (const service of visibleInOrder(services, settings.namespace)) this.#bind(service)
+  }
+
+  /** `gateway`: `namespace/name`, or `mesh`. */
+  of(gateway: string): readonly BoundService[] {
+    return this.#byGateway.get(gateway) ?? []
+  }
+
+  #bind(service: Resource<VirtualServiceSpec>): void {
+    const { namespace } = service.metadata
+    const hosts = (service.spec.hosts ?? []).map((host) =>
+      expandHost(host, namespace, this.#settings.domain).toLowerCase(),
+    )
+    // Without hosts it is a part of another VirtualService.
+    if (hosts.length === 0) return
+    const { listed, named } = gatewaysOf(service)
+    for (const gateway of named) {
+      const bound = { resource: service, hosts, listed: listed.has(gateway) }
+      const present = this.#byGateway.get(gateway)
+      if (present === undefined) this.#byGateway.set(gateway, [bound])
+      else present.push(bound)
+    }
+  }
+}
+
+/** Says which Gateways a VirtualService names in vain, and which servers its hosts miss. */
+export function reportBindings(
+  services: readonly Resource<VirtualServiceSpec>[],
+  known: ReadonlySet<string>,
+  served: readonly ServedGateway[],
+  settings: CompileSettings,
+  findings: Findings,
+): void {
+  const byName = new Map(served.map((gateway) => [gateway.name, gateway]))
+  for (const service of services) {
+    if (visibilityOf(service, settings.namespace) === 'hidden') continue
+    for (const [index, written] of (service.spec.gateways ?? []).entries()) {
+      const name = resolveGatewayName(written, service.metadata.namespace)
+      const place = { resource: service, path: ['spec', 'gateways', index] }
+      const gateway = byName.get(name)
+      if (name === MESH) continue
+      if (!known.has(name)) {
+        const message = `Gateway ${name} does not exist: the VirtualService is not used there`
+        const hint = 'a name without namespace means the namespace of the VirtualService'
+        findings.report('warning', 'gateway-not-found', place, message, hint)
+      } else if (gateway !== undefined && !meets(service, gateway, settings.domain)) {
+        const message = `no host of this VirtualService is among the hosts of Gateway ${name}: it is not used there`
+        const hint =
+          'a server host may also be limited to VirtualServices of one namespace (ns/host)'
+        findings.report('warning', 'virtual-service-host-not-on-gateway', place, message, hint)
+      }
+    }
+  }
+}
+
+function meets(
+  service: Resource<VirtualServiceSpec>,
+  gateway: ServedGateway,
+  domain: string,
+): boolean {
+  const { namespace } = service.metadata
+  const own = gateway.resource.metadata.namespace
+  for (const server of gateway.resource.spec.servers ?? []) {
+    for (const written of server.hosts ?? []) {
+      const [host = '', owner = '*'] = written.split('/').toReversed()
+      const admitted = owner === '*' || (owner === '.' ? own : owner) === namespace
+      if (!admitted) continue
+      const hosts = service.spec.hosts ?? []
+      if (hosts.some((one) => narrower(expandHost(one, namespace, domain), host) !== null))
+        return true
+    }
+  }
+  return false
+}
+
+/** The domains a VirtualService gets on a server: the narrower of its host and the server's. */
+export function domainsOn(bound: BoundService, server: PlacedServer): readonly string[] {
+  const { namespace } = bound.resource.metadata
+  const domains = new Set<string>()
+  for (const { namespace: owner, host } of server.hosts) {
+    if (owner !== null && owner !== namespace) continue
+    for (const own of bound.hosts) {
+      const domain = narrower(own, host)
+      if (domain !== null) domains.add(domain)
+    }
+  }
+  return [...domains]
+}
+
+function gatewaysOf(service: Resource<VirtualServiceSpec>): {
+  readonly listed: ReadonlySet<string>
+  readonly named: ReadonlySet<string>
+} {
+  const { namespace } = service.metadata
+  const { gateways = [], http = [], tcp = [], tls = [] } = service.spec
+  const written = gateways.length === 0 ? [MESH] : gateways
+  const listed = new Set(written.map((name) => resolveGatewayName(name, namespace)))
+  const named = new Set(listed)
+  for (const rule of [...http, ...tcp, ...tls]) {
+    for (const match of rule.match ?? []) {
+      for (const name of match.gateways ?? []) named.add(resolveGatewayName(name, namespace))
+    }
+  }
+  return { listed, named }
+}

@@ -1,0 +1,92 @@
+import { HostTable } from '../../routing/host-table.ts'
+import type { HttpServerPlan } from '../../snapshot/listener-plan.ts'
+import type { Findings } from '../findings.ts'
+import type { HttpRules } from '../routes/http-rules.ts'
+import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
+import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
+import { type Bindings, type BoundService, domainsOn } from './bindings.ts'
+import type { PlacedServer } from './gateway-servers.ts'
+
+/** A virtual host while VirtualServices are still being added. */
+interface OpenHost {
+  readonly name: string
+  /** Number of the Gateway server that brought it first. */
+  readonly port: number
+  readonly drafts: RouteDraft[]
+  httpsRedirect: boolean
+}
+
+/** Makes route tables of Gateway servers. */
+export class HttpTables {
+  readonly #bindings: Bindings
+  readonly #rules: HttpRules
+  readonly #filtersFor: FiltersFor
+  readonly #findings: Findings
+
+  constructor(init: {
+    bindings: Bindings
+    rules: HttpRules
+    filtersFor: FiltersFor
+    findings: Findings
+  }) {
+    this.#bindings = init.bindings
+    this.#rules = init.rules
+    this.#filtersFor = init.filtersFor
+    this.#findings = init.findings
+  }
+
+  /** All servers of a clear-text port pool here; an HTTPS server comes alone. */
+  build(name: string, servers: readonly PlacedServer[]): HttpServerPlan {
+    const hosts = new Map<string, OpenHost>()
+    for (const server of servers) this.#addServer(hosts, server)
+    const gateways = [...new Set(servers.map((server) => server.gateway.name))]
+    const entries = [...hosts].map(([domain, open]) => {
+      const { name: virtualHostName, port: portNumber, httpsRedirect } = open
+      const drafts = catchAllsLast(open.drafts)
+      const init = { name: virtualHostName, domains: [domain], drafts, httpsRedirect }
+      const table = { context: 'GATEWAY', gateways, portNumber, routeTable: name } as const
+      return [domain, buildVirtualHost(init, table, this.#filtersFor)] as const
+    })
+    return { name, hosts: new HostTable(entries), gateways }
+  }
+
+  #addServer(hosts: Map<string, OpenHost>, server: PlacedServer): void {
+    const redirect = server.spec.tls?.httpsRedirect === true
+    let bound = 0
+    for (const service of this.#bindings.of(server.gateway.name)) {
+      const domains = domainsOn(service, server)
+      if (domains.length === 0) continue
+      const drafts = this.#drafts(service, server)
+      if (drafts.length === 0) continue
+      bound++
+      for (const domain of domains) {
+        const open = openHost(hosts, domain, server.number)
+        open.drafts.push(...drafts)
+        if (redirect) open.httpsRedirect = true
+      }
+    }
+    if (redirect) {
+      for (const { host } of server.hosts) openHost(hosts, host, server.number).httpsRedirect = true
+    } else if (bound === 0) {
+      this.#findings.report(
+        'info',
+        'gateway-server-without-routes',
+        server.place,
+        'no http rule of any VirtualService applies to this server: requests get 404',
+      )
+    }
+  }
+
+  #drafts(service: BoundService, server: PlacedServer): readonly RouteDraft[] {
+    const scope = { gateway: server.gateway.name, listed: service.listed, port: server.number }
+    return this.#rules.drafts(service.resource, scope)
+  }
+}
+
+function openHost(hosts: Map<string, OpenHost>, domain: string, port: number): OpenHost {
+  const present = hosts.get(domain)
+  if (present !== undefined) return present
+  const open = { name: `${domain}:${port}`, port, drafts: [], httpsRedirect: false }
+  hosts.set(domain, open)
+  return open
+}

@@ -1,0 +1,66 @@
+import { parseDurationMs } from '../base/duration.ts'
+import type { MeshConfigSpec } from '../config/mesh-config.ts'
+import type { MeshSettings } from '../snapshot/mesh-settings.ts'
+import type { Findings } from './findings.ts'
+
+const DEFAULT_SERVER_HEADER = 'istio-envoy'
+const DEFAULT_DRAIN_DURATION_MS = 45_000
+
+/**
+ * Process-wide settings. Without any MeshConfig the access log is on, since a proxy that stays
+ * silent helps nobody; a MeshConfig decides by its accessLogFile, which is off when absent.
+ */
+export function meshSettings(mesh: MeshConfigSpec | null, findings: Findings): MeshSettings {
+  const given = mesh ?? {}
+  const { gatewayTopology, proxyHeaders, drainDuration } = given.defaultConfig ?? {}
+  const normalization = given.pathNormalization?.normalization ?? 'DEFAULT'
+  const server = proxyHeaders?.server
+  return {
+    accessLog: accessLog(mesh, findings),
+    trustedProxies: gatewayTopology?.numTrustedProxies ?? 0,
+    serverHeader: server?.disabled === true ? null : (server?.value ?? DEFAULT_SERVER_HEADER),
+    requestIdHeader: proxyHeaders?.requestId?.disabled !== true,
+    attemptCountHeader: proxyHeaders?.attemptCount?.disabled !== true,
+    debugHeaders: proxyHeaders?.envoyDebugHeaders?.disabled !== true,
+    pathNormalization: normalization === 'DEFAULT' ? 'BASE' : normalization,
+    drainDurationMs:
+      (drainDuration === undefined ? null : parseDurationMs(drainDuration)) ??
+      DEFAULT_DRAIN_DURATION_MS,
+  }
+}
+
+function accessLog(mesh: MeshConfigSpec | null, findings: Findings): MeshSettings['accessLog'] {
+  const isGiven = mesh !== null && Object.keys(mesh).length > 0
+  const { accessLogFile = '', accessLogEncoding = 'TEXT', accessLogFormat = '' } = mesh ?? {}
+  const isJson = accessLogEncoding === 'JSON'
+  return {
+    enabled: isGiven ? accessLogFile !== '' : true,
+    encoding: accessLogEncoding,
+    textFormat: isJson || accessLogFormat === '' ? null : withNewline(accessLogFormat),
+    jsonFormat: isJson && accessLogFormat !== '' ? jsonFormat(accessLogFormat, findings) : null,
+  }
+}
+
+function withNewline(format: string): string {
+  return format.endsWith('\n') ? format : `${format}\n`
+}
+
+/** Key to operators. What is no JSON object of strings means Istio's default format. */
+function jsonFormat(text: string, findings: Findings): Readonly<Record<string, string>> | null {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
+      const entries = Object.entries(parsed).filter(([, value]) => typeof value === 'string')
+      return Object.fromEntries(entries) as Record<string, string>
+    }
+  } catch {
+    // Reported below, together with JSON that is no object.
+  }
+  findings.reportGeneral(
+    'warning',
+    'access-log-format-invalid',
+    'MeshConfig accessLogFormat is not a JSON object: the default format is used',
+    'with accessLogEncoding JSON the format maps keys to command operators',
+  )
+  return null
+}

@@ -1,0 +1,98 @@
+import type { TrafficPolicySpec } from '../../config/kinds/destination-rule.ts'
+import type { CertificateSource, UpstreamTlsPlan } from '../../tls/plan.ts'
+import type { Credentials } from '../credentials.ts'
+import type { Findings } from '../findings.ts'
+import type { MeshService } from '../registry/mesh-service.ts'
+import type { PlacedBlock } from './traffic-policy.ts'
+
+type ClientTlsSpec = NonNullable<TrafficPolicySpec['tls']>
+
+/** `refused`: the endpoints must not be reached, because it would be with less protection than asked. */
+export type UpstreamTls =
+  | { readonly type: 'plaintext' }
+  | { readonly type: 'tls'; readonly plan: UpstreamTlsPlan }
+  | { readonly type: 'refused' }
+
+const PLAINTEXT: UpstreamTls = { type: 'plaintext' }
+const REFUSED: UpstreamTls = { type: 'refused' }
+/** Istio's spelling of the operating system's roots. */
+const SYSTEM_ROOTS = 'system'
+
+/** DestinationRule tls. A block without mode means DISABLE. */
+export function upstreamTls(
+  block: PlacedBlock<ClientTlsSpec> | null,
+  service: MeshService,
+  credentials: Credentials,
+  findings: Findings,
+): UpstreamTls {
+  const mode = block?.spec.mode ?? 'DISABLE'
+  if (block === null || mode === 'DISABLE') return PLAINTEXT
+  const { spec, place } = block
+  if (mode === 'ISTIO_MUTUAL') {
+    findings.report(
+      'error',
+      'tls-mode-not-served',
+      { resource: place.resource, path: [...place.path, 'mode'] },
+      `ISTIO_MUTUAL needs a mesh identity, which this gateway does not have: ${service.host} is not reached (503 NC)`,
+      'use SIMPLE, or MUTUAL with a certificate of its own',
+    )
+    return REFUSED
+  }
+  const client = mode === 'MUTUAL' ? clientCertificate(block, credentials, findings) : null
+  if (client === 'refused') return REFUSED
+  const ca =
+    spec.credentialName === undefined ? null : authority(block, credentials, findings, mode)
+  if (ca === 'refused') return REFUSED
+  const caFile = spec.caCertificates
+  const listedNames = spec.subjectAltNames ?? []
+  return {
+    type: 'tls',
+    plan: {
+      serverName: spec.sni === undefined || spec.sni === '' ? null : spec.sni,
+      subjectAltNames: listedNames.length > 0 ? listedNames : service.subjectAltNames,
+      ca,
+      caFile: caFile === undefined || caFile === '' || caFile === SYSTEM_ROOTS ? null : caFile,
+      client,
+      insecureSkipVerify: spec.insecureSkipVerify ?? false,
+    },
+  }
+}
+
+function clientCertificate(
+  block: PlacedBlock<ClientTlsSpec>,
+  credentials: Credentials,
+  findings: Findings,
+): CertificateSource | 'refused' {
+  const { spec, place } = block
+  if (spec.credentialName === undefined) {
+    const certificate = spec.clientCertificate ?? ''
+    return { kind: 'files', name: `file://${certificate}`, certificate, key: spec.privateKey ?? '' }
+  }
+  const pair = credentials.keyPair(spec.credentialName)
+  if (pair.found) return pair.value
+  const path = [...place.path, 'credentialName']
+  const { code, message, hint } = pair.fault
+  findings.report('error', code, { resource: place.resource, path }, message, hint)
+  return 'refused'
+}
+
+/** A SIMPLE credential exists to carry the CA; with MUTUAL the system's roots may serve instead. */
+function authority(
+  block: PlacedBlock<ClientTlsSpec>,
+  credentials: Credentials,
+  findings: Findings,
+  mode: 'SIMPLE' | 'MUTUAL',
+): string | null | 'refused' {
+  const { spec, place } = block
+  const name = spec.credentialName ?? ''
+  const bundle = credentials.certificateAuthority(name)
+  if (bundle !== null || spec.insecureSkipVerify === true) return bundle
+  if (mode === 'MUTUAL') return null
+  findings.report(
+    'error',
+    'secret-keys-missing',
+    { resource: place.resource, path: [...place.path, 'credentialName'] },
+    `neither Secret ${name}-cacert nor ${name} has a CA bundle (ca.crt or cacert) in the namespace of the gateway`,
+  )
+  return 'refused'
+}

@@ -1,0 +1,34 @@
+import type { EndpointPlan } from '../../clusters/plan.ts'
+import type { Resource } from '../../config/resource.ts'
+import type { PortProtocol } from './port-protocol.ts'
+
+/**
+ * How the addresses of a service are found. `passthrough`: nowhere, the request itself says
+ * (ServiceEntry resolution NONE and DYNAMIC_DNS).
+ */
+export type ServiceDiscovery = 'static' | 'dns' | 'dns-round-robin' | 'passthrough'
+
+export interface MeshServicePort {
+  readonly number: number
+  readonly name: string
+  readonly protocol: PortProtocol
+  readonly endpoints: readonly EndpointPlan[]
+}
+
+/** One host that destinations can name: from a Kubernetes Service, a ServiceEntry, or a bare name. */
+export interface MeshService {
+  /** Lower-case; may be a wildcard (ServiceEntry). */
+  readonly host: string
+  /** Where its DestinationRules are looked up besides our own namespace and the root's. */
+  readonly namespace: string
+  /** For metrics: the Service's name, or the host. */
+  readonly name: string
+  /** null for a bare name. */
+  readonly source: Resource<unknown> | null
+  readonly ports: ReadonlyMap<number, MeshServicePort>
+  readonly discovery: ServiceDiscovery
+  /** Cluster IPs, or a ServiceEntry's addresses (CIDRs too). */
+  readonly addresses: readonly string[]
+  /** ServiceEntry subjectAltNames. */
+  readonly subjectAltNames: readonly string[]
+}

@@ -1,0 +1,35 @@
+/** What configuration said wrong, or in vain. Data: accumulated and shown, never thrown. */
+export interface Problem {
+  /** Stable kebab-case code, listed in docs/problems.md. */
+  readonly code: string
+  readonly severity: Severity
+  readonly ref: ResourceRef | null
+  /** ["spec", "http", 0, "route", 1, "weight"] */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  /** What to do about it, or null. */
+  readonly hint: string | null
+  readonly file: string | null
+  /** 1-based. */
+  readonly line: number | null
+  readonly column: number | null
+}
+
+export type Severity = 'error' | 'warning' | 'info'
+
+export interface ResourceRef {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+}
+
+/** `spec.http[0].route[1].weight` */
+export function formatPath(path: readonly (string | number)[]): string {
+  let text = ''
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === '' ? step : `.${step}`
+    else text += `["${step}"]`
+  }
+  return text
+}

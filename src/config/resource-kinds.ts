@@ -1,0 +1,134 @@
+import { closest } from '../base/closest.ts'
+import { istioKinds } from './kinds/rules.ts'
+import { kubernetesKinds } from './kinds/kubernetes-kinds.ts'
+import { metadataSchema } from './metadata.ts'
+import type { ResourceSet } from './resource-set.ts'
+import { any, object, string, type Fields, type ObjectSchema } from './schema.ts'
+
+export const ISTIO_GROUP = 'networking.istio.io'
+const ISTIO_VERSIONS: ReadonlySet<string> = new Set(['v1', 'v1beta1', 'v1alpha3'])
+
+/** A kind the gateway reads, and how its documents are checked. */
+export interface ResourceKind {
+  readonly name: string
+  readonly istio: boolean
+  readonly body: 'spec' | 'document'
+  readonly clusterScoped: boolean
+  /** The whole document. */
+  readonly document: ObjectSchema<Fields>
+  readonly list: keyof ResourceSet
+}
+
+/** What an apiVersion and kind name: a kind we read, one we do not, or a mistake. */
+export type KindLookup =
+  | { readonly known: ResourceKind }
+  | { readonly skipped: string }
+  | {
+      readonly mistake: string
+      readonly field: 'apiVersion' | 'kind'
+      readonly hint: string | null
+    }
+
+const LISTS: Readonly<Record<string, keyof ResourceSet>> = {
+  Gateway: 'gateways',
+  VirtualService: 'virtualServices',
+  DestinationRule: 'destinationRules',
+  ServiceEntry: 'serviceEntries',
+  WorkloadEntry: 'workloadEntries',
+  Sidecar: 'sidecars',
+  EnvoyFilter: 'envoyFilters',
+  Service: 'services',
+  EndpointSlice: 'endpointSlices',
+  Endpoints: 'endpoints',
+  Pod: 'pods',
+  Secret: 'secrets',
+  ConfigMap: 'configMaps',
+  Namespace: 'namespaces',
+}
+
+/** Kinds of Istio's networking group that say nothing an edge needs. */
+const SKIPPED_ISTIO: ReadonlySet<string> = new Set(['WorkloadGroup', 'ProxyConfig'])
+
+const kinds: ReadonlyMap<string, ResourceKind> = allKinds()
+
+export function findKind(apiVersion: string, kind: string): KindLookup {
+  const slash = apiVersion.indexOf('/')
+  const group = slash < 0 ? '' : apiVersion.slice(0, slash)
+  const version = apiVersion.slice(slash + 1)
+  const istio = kinds.get(`istio ${kind}`)
+  if (group === ISTIO_GROUP) {
+    if (istio === undefined)
+      return SKIPPED_ISTIO.has(kind) ? { skipped: kind } : unknownIstioKind(kind)
+    if (ISTIO_VERSIONS.has(version)) return { known: istio }
+    return wrongVersion(`${apiVersion} is not a version of ${kind}`)
+  }
+  const own = kubernetesKinds.get(kind)
+  const known = kinds.get(`kubernetes ${kind}`)
+  if (own !== undefined && known !== undefined) {
+    if (own.apiVersions.includes(apiVersion)) return { known }
+    if (slash < 0)
+      return {
+        mistake: `${kind} has no apiVersion ${apiVersion}`,
+        field: 'apiVersion',
+        hint: `write ${own.apiVersions[0]}`,
+      }
+    return { skipped: kind }
+  }
+  // `v1` or a typo of the group; other projects have a Gateway and a VirtualService of their own.
+  if (istio !== undefined && (slash < 0 || closest(group, [ISTIO_GROUP]) !== null)) {
+    return wrongVersion(`${kind} is not of apiVersion ${apiVersion}`)
+  }
+  return { skipped: kind }
+}
+
+/** The apiVersion a kind is usually written with, or null when the kind is not ours. */
+export function usualApiVersion(kind: string): string | null {
+  if (kinds.has(`istio ${kind}`)) return `${ISTIO_GROUP}/v1`
+  return kubernetesKinds.get(kind)?.apiVersions[0] ?? null
+}
+
+function unknownIstioKind(kind: string): KindLookup {
+  const meant = closest(kind, istioKinds.keys())
+  const hint = meant === null ? null : `did you mean ${meant}?`
+  return { mistake: `${ISTIO_GROUP} has no kind ${kind}`, field: 'kind', hint }
+}
+
+function wrongVersion(mistake: string): KindLookup {
+  return { mistake, field: 'apiVersion', hint: `write ${ISTIO_GROUP}/v1` }
+}
+
+function allKinds(): ReadonlyMap<string, ResourceKind> {
+  const all = new Map<string, ResourceKind>()
+  const envelope = { apiVersion: string, kind: string, metadata: metadataSchema }
+  for (const [name, { schema }] of istioKinds) {
+    const document = object({ ...envelope, spec: schema, status: any })
+    all.set(`istio ${name}`, {
+      name,
+      istio: true,
+      body: 'spec',
+      clusterScoped: false,
+      document,
+      list: listOf(name),
+    })
+  }
+  for (const [name, { schema, body, clusterScoped }] of kubernetesKinds) {
+    const document = object(
+      body === 'spec' ? { ...envelope, spec: schema } : { ...envelope, ...schema.fields },
+    )
+    all.set(`kubernetes ${name}`, {
+      name,
+      istio: false,
+      body,
+      clusterScoped,
+      document,
+      list: listOf(name),
+    })
+  }
+  return all
+}
+
+function listOf(kind: string): keyof ResourceSet {
+  const list = LISTS[kind]
+  if (list === undefined) throw new Error(`no list of the resource set holds ${kind}`)
+  return list
+}

@@ -1,0 +1,95 @@
+import type { Headers } from '../http/headers.ts'
+import type { Request } from '../http/request.ts'
+
+/** What a filter decided. Small integers: compared once per filter and request. */
+export const CONTINUE = 0
+/** The filter called `answer`: the chain stops. */
+export const ANSWERED = 1
+/** The filter waits for something; it calls `resume` or `answer` exactly once later. */
+export const WAIT = 2
+export type Verdict = typeof CONTINUE | typeof ANSWERED | typeof WAIT
+
+/** What a filter sees of an exchange. Implemented by the proxy's Exchange. */
+export interface FilterExchange {
+  readonly request: Request
+  /** The trusted client address (after x-forwarded-for handling), without port. */
+  readonly clientAddress: string
+  /** `outbound|port|subset|host` of the picked destination, or null for redirects and direct responses. */
+  readonly clusterName: string | null
+  /** True once the client is gone or the exchange was answered. */
+  readonly ended: boolean
+  /** Local answer. `flag` is a response flag (`RL`) or '', `details` Envoy's response code details. */
+  answer(status: number, headers: Headers, body: string, flag: string, details: string): void
+  /** Continues the chain after WAIT. No effect when `ended`. */
+  resume(): void
+  /** Adds a field to the final response, local or from upstream. */
+  addResponseHeader(name: string, value: string): void
+}
+
+/** One filter compiled for one route. Shared by all exchanges of that route: holds no request state. */
+export interface Filter {
+  readonly name: string
+  onRequest(exchange: FilterExchange): Verdict
+}
+
+/** A raw setting from configuration, keys in lowerCamelCase, with where it stands for Problems. */
+export interface FilterLayer {
+  readonly value: Readonly<Record<string, unknown>>
+  readonly origin: SettingOrigin
+}
+
+export interface SettingOrigin {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly path: readonly (string | number)[]
+  readonly file: string | null
+  readonly line: number | null
+}
+
+/** All that configuration says to one filter about one route. */
+export interface FilterSettings {
+  /** The HTTP_FILTER's typed_config, without `@type`. */
+  readonly listener: FilterLayer
+  /** VIRTUAL_HOST patches that match, in order of application. */
+  readonly virtualHost: readonly FilterLayer[]
+  /** HTTP_ROUTE patches that match, in order of application. */
+  readonly route: readonly FilterLayer[]
+  /** The HTTP filter's name: its key in `typedPerFilterConfig`. */
+  readonly filterName: string
+  /** Stable identities for counters and messages. */
+  readonly virtualHostName: string
+  readonly routeName: string
+  /** Envoy's kind of route: some filters leave redirects and direct responses alone. */
+  readonly action: RouteKind
+}
+
+export type RouteKind = 'ROUTE' | 'REDIRECT' | 'DIRECT_RESPONSE'
+
+export interface ConfigMapView {
+  readonly namespace: string
+  readonly name: string
+  readonly data: Readonly<Record<string, string>>
+  readonly file: string | null
+  readonly line: number | null
+}
+
+/** What a factory may look at and say while a snapshot is compiled. Pure: no I/O. */
+export interface FilterCompileContext {
+  readonly configMaps: readonly ConfigMapView[]
+  report(finding: {
+    code: string
+    severity: 'error' | 'warning' | 'info'
+    origin: SettingOrigin
+    message: string
+    hint: string | null
+  }): void
+}
+
+/** Turns settings into a filter for one route, or null when there is nothing to do there. */
+export interface FilterFactory {
+  readonly name: string
+  /** `@type` URLs (without `type.googleapis.com/`) of the HTTP filters it implements. */
+  readonly typeUrls: readonly string[]
+  compile(settings: FilterSettings, context: FilterCompileContext): Filter | null
+}

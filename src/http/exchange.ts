@@ -1,0 +1,91 @@
+import type { Headers } from './headers.ts'
+import type { Request } from './request.ts'
+
+/**
+ * The seam between the wire and everything above it. HTTP/1.1 and HTTP/2 connections implement
+ * DownstreamExchange; the proxy implements ExchangeHandler. Nothing above src/http touches a
+ * socket, a node:http2 stream or a parser.
+ *
+ * Ownership of bytes: a chunk handed to a callback is valid only until the callback returns.
+ * send* methods copy what they cannot write at once, so passing a chunk straight on is safe.
+ */
+
+/** What is known of the client's connection; shared by all its exchanges. */
+export interface DownstreamConnection {
+  /** Peer address of the socket (or of the PROXY header), without port. IPv4-mapped IPv6 as IPv4. */
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly tls: TlsInfo | null
+  /** Free for the owner of the connection's server (the listener keeps its SNI choice here). */
+  context: unknown
+}
+
+export interface TlsInfo {
+  /** SNI as sent, lower-case, or null. */
+  readonly serverName: string | null
+  readonly protocol: string
+  readonly cipher: string
+}
+
+/** Why an exchange ended before its answer was complete. */
+export type AbortReason =
+  | 'client-closed' // connection or stream closed by the client
+  | 'protocol-error' // malformed body, trailers or frames after a valid head
+  | 'timeout' // a wire timer (request, idle, write stall) fired
+  | 'shutdown' // drain deadline
+
+/** Callbacks of one exchange. Called never after onDownstreamAbort, and never synchronously from send*. */
+export interface ExchangeHandler {
+  onRequestBody(chunk: Buffer): void
+  /** The request is complete. `trailers` is null when there are none. */
+  onRequestEnd(trailers: Headers | null): void
+  /** send* returned false before; there is room again. */
+  onDownstreamDrain(): void
+  /** The exchange is dead: no send* has any effect from here on. */
+  onDownstreamAbort(reason: AbortReason): void
+  /** The whole answer was handed to the socket. Last callback of a successful exchange. */
+  onResponseSent(): void
+}
+
+/** One request and its answer, as the wire offers it. */
+export interface DownstreamExchange {
+  readonly request: Request
+  readonly connection: DownstreamConnection
+  /** Set before the first callback can fire (synchronously in the server's request callback). */
+  handler: ExchangeHandler | null
+
+  /** Bytes on the wire so far: request body received, response body sent. */
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** True once a final response head was sent. */
+  readonly headSent: boolean
+
+  pauseRequestBody(): void
+  resumeRequestBody(): void
+
+  /** 1xx other than 101. Ignored for HTTP/1.0 clients. */
+  sendInformational(status: number, headers: Headers): void
+  /**
+   * Final response head. `headers` holds no framing field; `bodyLength` is the number of body bytes
+   * that will follow, 0 for none, UNKNOWN_LENGTH otherwise (the wire picks chunked, close or DATA).
+   * With `last`, nothing follows (HEAD, 204, 304, or an empty body): the exchange is complete.
+   * For HEAD a bodyLength > 0 becomes content-length without a body.
+   */
+  sendHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean
+  /** Head and whole body in one write: local answers and small responses. */
+  sendWhole(status: number, headers: Headers, body: Buffer | string): void
+  /** False when the high-water mark (32 KiB) is reached: wait for onDownstreamDrain. */
+  sendBody(chunk: Buffer): boolean
+  sendEnd(trailers: Headers | null): void
+  /**
+   * Answers an Upgrade (101) or CONNECT (2xx) and turns the exchange into a raw tunnel: from here on
+   * onRequestBody / sendBody carry unframed bytes, onRequestEnd / sendEnd are half-closes.
+   */
+  sendTunnelHead(status: number, headers: Headers): void
+  /** After the current answer the connection takes no further request (Connection: close, GOAWAY). */
+  closeAfter(): void
+  /** Kills the exchange: RST_STREAM, or destroys the HTTP/1 connection. No callback follows. */
+  abort(): void
+}

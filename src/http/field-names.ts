@@ -1,0 +1,83 @@
+import { isToken } from './field-syntax.ts'
+
+/** What the codec does with a field. Small integers: switched on once per field line. */
+export const ORDINARY = 0
+export const HOST = 1
+export const CONTENT_LENGTH = 2
+export const TRANSFER_ENCODING = 3
+export const CONNECTION = 4
+export const UPGRADE = 5
+export const TE = 6
+export const EXPECT = 7
+export const KEEP_ALIVE = 8
+/** Hop-by-hop without meaning for us: dropped. */
+export const DROPPED = 9
+export const AUTHORIZATION = 10
+export const CONTENT_TYPE = 11
+
+export class FieldName {
+  /** Lower-case. */
+  readonly text: string
+  readonly kind: number
+  readonly hasUnderscore: boolean
+
+  constructor(text: string, kind: number) {
+    this.text = text
+    this.kind = kind
+    this.hasUnderscore = text.indexOf('_') !== -1
+  }
+}
+
+const SPECIAL: readonly (readonly [string, number])[] = [
+  ['Host', HOST],
+  ['Content-Length', CONTENT_LENGTH],
+  ['Transfer-Encoding', TRANSFER_ENCODING],
+  ['Connection', CONNECTION],
+  ['Upgrade', UPGRADE],
+  ['TE', TE],
+  ['Expect', EXPECT],
+  ['Keep-Alive', KEEP_ALIVE],
+  ['Proxy-Connection', DROPPED],
+  ['HTTP2-Settings', DROPPED],
+  ['Authorization', AUTHORIZATION],
+  ['Content-Type', CONTENT_TYPE],
+]
+
+const SPECIAL_KINDS: ReadonlyMap<string, number> = new Map(
+  SPECIAL.map(([name, kind]) => [name.toLowerCase(), kind]),
+)
+
+/** Names seen lately, as spelled. Longer ones are not worth keeping. */
+const MAX_CACHED_NAMES = 512
+const MAX_CACHED_LENGTH = 64
+
+/**
+ * Lower-cases and classifies field names, and remembers the spellings it met: a client repeats the
+ * same few names. Bounded: when strangers fill it, it starts again.
+ */
+export class FieldNameCache {
+  readonly #names = new Map<string, FieldName>()
+
+  get size(): number {
+    return this.#names.size
+  }
+
+  /** null when `raw` is not a token. */
+  find(raw: string): FieldName | null {
+    return this.#names.get(raw) ?? this.#learn(raw)
+  }
+
+  #learn(raw: string): FieldName | null {
+    if (!isToken(raw)) return null
+    const text = raw.toLowerCase()
+    const name = new FieldName(text, SPECIAL_KINDS.get(text) ?? ORDINARY)
+    if (raw.length > MAX_CACHED_LENGTH) return name
+    if (this.#names.size >= MAX_CACHED_NAMES) this.#names.clear()
+    // A sliced string would keep the whole head it came from alive.
+    this.#names.set(Buffer.from(raw, 'latin1').toString('latin1'), name)
+    return name
+  }
+}
+
+/** Field names are the same for every connection of the process. */
+export const fieldNames = new FieldNameCache()

@@ -1,0 +1,159 @@
+import type { Socket } from 'node:net'
+import type { DownstreamExchange } from './exchange.ts'
+import type { H2Exchange } from './h2-exchange.ts'
+import { H2Session, type H2SessionOwner } from './h2-session.ts'
+import { H2Settings } from './h2-settings.ts'
+
+export interface H2ServerOptions {
+  /**
+   * Called once for each request that outlived the turn of the event loop it arrived in. Must set
+   * `exchange.handler` before it returns.
+   */
+  readonly onExchange: (exchange: DownstreamExchange) => void
+  /** Default `new H2Settings()`. */
+  readonly settings?: H2Settings
+}
+
+/** Timers fire with this accuracy, or a quarter of the shortest one if that is less. */
+const MAX_SWEEP_MS = 1000
+const MIN_SWEEP_MS = 5
+
+/**
+ * HTTP/2 for accepted connections: TLS that negotiated h2, or plain ones with prior knowledge. It
+ * binds nothing; a listener hands sockets over. Closed by close() or destroyAll().
+ */
+export class H2ServerEngine implements H2SessionOwner {
+  readonly settings: H2Settings
+  nowMs: number
+  draining: boolean
+
+  readonly #onExchange: (exchange: DownstreamExchange) => void
+  readonly #sessions: Set<H2Session>
+  readonly #announcePending: () => void
+  readonly #sweep: () => void
+  readonly #sweepMs: number
+  #pending: H2Exchange[]
+  #activeExchanges: number
+  #sweepTimer: NodeJS.Timeout | null
+  #sweptAtMs: number
+  #closed: PromiseWithResolvers<void> | null
+
+  constructor(options: H2ServerOptions) {
+    this.settings = options.settings ?? new H2Settings()
+    this.nowMs = 1
+    this.draining = false
+    this.#onExchange = options.onExchange
+    this.#sessions = new Set()
+    this.#announcePending = this.#takePending.bind(this)
+    this.#sweep = this.#checkTimers.bind(this)
+    this.#sweepMs = sweepPeriod(this.settings)
+    this.#pending = []
+    this.#activeExchanges = 0
+    this.#sweepTimer = null
+    this.#sweptAtMs = 0
+    this.#closed = null
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
+  }
+
+  /** Exchanges that were announced and are not over. */
+  get activeExchanges(): number {
+    return this.#activeExchanges
+  }
+
+  /**
+   * Takes over a connection. `firstBytes` are what was read from it to tell that it speaks HTTP/2.
+   * `context` becomes DownstreamConnection.context.
+   */
+  accept(socket: Socket, context: unknown, firstBytes?: Buffer): void {
+    if (socket.destroyed) return
+    this.#startSweep()
+    this.#sessions.add(new H2Session(socket, context, firstBytes, this))
+  }
+
+  /** GOAWAY on every connection; those accepted later get one with their first request. */
+  drain(): void {
+    this.draining = true
+    for (const session of this.#sessions) session.closeGracefully()
+  }
+
+  /** Drains and resolves when the last connection is gone. */
+  close(): Promise<void> {
+    this.drain()
+    if (this.#sessions.size === 0) return Promise.resolve()
+    this.#closed ??= Promise.withResolvers<void>()
+    return this.#closed.promise
+  }
+
+  /** Ends every exchange ('shutdown') and every connection at once. */
+  destroyAll(): void {
+    this.draining = true
+    for (const session of this.#sessions) session.destroy()
+  }
+
+  announce(exchange: H2Exchange): void {
+    if (this.#pending.length === 0) setImmediate(this.#announcePending)
+    this.#pending.push(exchange)
+  }
+
+  onExchangeEnd(): void {
+    this.#activeExchanges--
+  }
+
+  onSessionClose(session: H2Session): void {
+    if (!this.#sessions.delete(session) || this.#sessions.size > 0) return
+    if (this.#sweepTimer !== null) clearInterval(this.#sweepTimer)
+    this.#sweepTimer = null
+    this.#closed?.resolve()
+    this.#closed = null
+  }
+
+  /**
+   * A request that was reset in the very turn it came in never existed for the proxy, so a rapid
+   * reset costs no upstream work (CVE-2023-44487).
+   */
+  #takePending(): void {
+    const pending = this.#pending
+    this.#pending = []
+    for (let i = 0; i < pending.length; i++) {
+      const exchange = pending[i]!
+      if (!exchange.isAlive) continue
+      exchange.announced = true
+      this.#activeExchanges++
+      this.#onExchange(exchange)
+      exchange.begin()
+    }
+  }
+
+  #startSweep(): void {
+    if (this.#sweepTimer !== null) return
+    this.#sweptAtMs = performance.now()
+    this.#sweepTimer = setInterval(this.#sweep, this.#sweepMs)
+    this.#sweepTimer.unref()
+  }
+
+  #checkTimers(): void {
+    const now = performance.now()
+    // A process that was stopped for a while must not time out everybody when it wakes up.
+    this.nowMs += Math.min(now - this.#sweptAtMs, this.#sweepMs * 2)
+    this.#sweptAtMs = now
+    for (const session of this.#sessions) session.checkTimers(this.nowMs)
+  }
+}
+
+function sweepPeriod(settings: H2Settings): number {
+  const shortest = Math.min(
+    settings.headTimeoutMs,
+    settings.requestTimeoutMs,
+    settings.streamIdleTimeoutMs,
+    settings.writeStallTimeoutMs,
+    settings.idleTimeoutMs,
+    settings.lingerTimeoutMs,
+    settings.maxAgeMs,
+    settings.pingIntervalMs,
+    settings.pingTimeoutMs,
+  )
+  return Math.max(MIN_SWEEP_MS, Math.min(MAX_SWEEP_MS, shortest / 4))
+}

@@ -1,0 +1,322 @@
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { DownstreamConnection, TlsInfo } from './exchange.ts'
+import { H2Exchange, isViolation } from './h2-exchange.ts'
+import { buildH2Request } from './h2-request.ts'
+import { H2ResetBudget } from './h2-reset-budget.ts'
+import type { H2Settings } from './h2-settings.ts'
+import { Refusal } from './refusal.ts'
+
+/** What a session needs from its server. */
+export interface H2SessionOwner {
+  readonly settings: H2Settings
+  /** Coarse monotonic clock, milliseconds. */
+  readonly nowMs: number
+  /** The server drains: every session ends with its next answers. */
+  readonly draining: boolean
+  /** Offers the exchange to the proxy in the next turn of the event loop. */
+  announce(exchange: H2Exchange): void
+  /** An announced exchange is over. */
+  onExchangeEnd(): void
+  onSessionClose(session: H2Session): void
+}
+
+/** Pseudo fields, and some room above our own limit so that 431 can be said before a reset. */
+const EXTRA_HEADER_PAIRS = 32
+const IPV4_MAPPED = '::ffff:'
+
+/** One HTTP/2 connection of a client: its limits, its timers and its streams. */
+export class H2Session implements DownstreamConnection {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly tls: TlsInfo | null
+  context: unknown
+  readonly settings: H2Settings
+  readonly exchanges: Set<H2Exchange>
+
+  readonly #owner: H2SessionOwner
+  readonly #socket: Socket
+  readonly #session: ServerHttp2Session
+  readonly #budget: H2ResetBudget
+  readonly #onPong: () => void
+  readonly #openedAtMs: number
+  #idleSinceMs: number
+  #heardAtMs: number
+  #bytesRead: number
+  #pingSentAtMs: number
+  #headSinceMs: number
+  #lastStreamId: number
+  #requests: number
+  #confirmed: boolean
+  #closingSinceMs: number
+
+  constructor(
+    socket: Socket,
+    context: unknown,
+    firstBytes: Buffer | undefined,
+    owner: H2SessionOwner,
+  ) {
+    this.remoteAddress = plainAddress(socket.remoteAddress)
+    this.remotePort = socket.remotePort ?? 0
+    this.localAddress = plainAddress(socket.localAddress)
+    this.localPort = socket.localPort ?? 0
+    this.tls = tlsInfo(socket)
+    this.context = context
+    this.settings = owner.settings
+    this.exchanges = new Set()
+    this.#owner = owner
+    this.#socket = socket
+    this.#budget = new H2ResetBudget(owner.settings, performance.now())
+    this.#onPong = this.#takePong.bind(this)
+    const now = owner.nowMs
+    this.#openedAtMs = now
+    this.#idleSinceMs = now
+    this.#heardAtMs = now
+    this.#bytesRead = 0
+    this.#pingSentAtMs = 0
+    this.#headSinceMs = 0
+    this.#lastStreamId = 0
+    this.#requests = 0
+    this.#confirmed = false
+    this.#closingSinceMs = 0
+    this.#session = startSession(socket, owner.settings, firstBytes)
+    this.#listen()
+  }
+
+  get nowMs(): number {
+    return this.#owner.nowMs
+  }
+
+  /** GOAWAY: the streams there are finish, new ones are refused and may be retried elsewhere. */
+  closeGracefully(): void {
+    if (this.#closingSinceMs !== 0 || this.#session.destroyed) return
+    this.#closingSinceMs = this.nowMs || 1
+    this.#session.close()
+  }
+
+  /** Ends every stream and the connection at once. */
+  destroy(): void {
+    for (const exchange of this.exchanges) {
+      exchange.abortBecause('shutdown')
+    }
+    this.#session.destroy()
+    this.#socket.destroy()
+  }
+
+  /** Called by an exchange that is over, announced or not. */
+  endExchange(exchange: H2Exchange): void {
+    if (!this.exchanges.delete(exchange)) return
+    if (this.exchanges.size === 0) this.#idleSinceMs = this.nowMs
+    if (exchange.announced) this.#owner.onExchangeEnd()
+  }
+
+  /** Counts a stream that the client's conduct made us reset. */
+  countProvokedReset(): void {
+    if (!this.#budget.spendProvokedReset(performance.now())) this.#calm()
+  }
+
+  /** Fires timers of the session and of its streams. */
+  checkTimers(nowMs: number): void {
+    for (const exchange of this.exchanges) exchange.checkTimers(nowMs)
+    if (this.#session.destroyed) this.#checkLinger(nowMs)
+    else if (this.#closingSinceMs !== 0) this.#checkClosing(nowMs)
+    else this.#checkOpen(nowMs)
+  }
+
+  #listen(): void {
+    const session = this.#session
+    session.on('stream', this.#takeStream.bind(this))
+    session.once('remoteSettings', this.#confirm.bind(this))
+    session.once('goaway', this.#takeGoaway.bind(this))
+    session.on('error', ignore)
+    session.on('frameError', ignore)
+    this.#socket.on('error', ignore)
+    this.#socket.once('close', this.#takeClose.bind(this))
+  }
+
+  #takeStream(
+    stream: ServerHttp2Stream,
+    _headers: unknown,
+    _flags: number,
+    rawHeaders: readonly string[],
+  ): void {
+    stream.on('error', ignore)
+    this.#confirmed = true
+    this.#headSinceMs = 0
+    this.#lastStreamId = Math.max(this.#lastStreamId, stream.id ?? 0)
+    this.#requests++
+    const scheme = this.tls === null ? 'http' : 'https'
+    const request = buildH2Request(rawHeaders, stream.endAfterHeaders, scheme, this.settings)
+    if (request instanceof Refusal) this.#refuse(stream, request)
+    else {
+      const exchange = new H2Exchange(stream, request, this, this.nowMs)
+      this.exchanges.add(exchange)
+      this.#owner.announce(exchange)
+    }
+    if (this.#owner.draining || this.#requests >= this.settings.maxRequestsPerConnection) {
+      this.closeGracefully()
+    }
+  }
+
+  #refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
+    stream.on('close', this.#takeRefusedClose.bind(this, stream))
+    this.#idleSinceMs = this.nowMs
+    if (stream.destroyed || stream.closed) return
+    stream.respond([':status', String(refusal.status), 'content-length', '0'], { endStream: true })
+    if (!stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  #takeRefusedClose(stream: ServerHttp2Stream): void {
+    this.countReset(stream.rstCode ?? constants.NGHTTP2_NO_ERROR)
+  }
+
+  /** Counts a stream that closed with `code` against the session's budgets. */
+  countReset(code: number): void {
+    if (code === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return
+    // What the client's frames forced on us carries a code of its own; our aborts are not its fault.
+    if (isViolation(code)) this.countProvokedReset()
+    else if (code !== constants.NGHTTP2_INTERNAL_ERROR) {
+      if (!this.#budget.spendClientReset(performance.now())) this.#calm()
+    }
+  }
+
+  #calm(): void {
+    if (this.#session.destroyed) return
+    this.#session.destroy(new Error('too many stream resets'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+
+  #confirm(): void {
+    this.#confirmed = true
+  }
+
+  #takePong(): void {
+    this.#heardAtMs = this.nowMs
+    this.#pingSentAtMs = 0
+  }
+
+  #takeGoaway(): void {
+    if (this.#closingSinceMs === 0) this.#closingSinceMs = this.nowMs || 1
+  }
+
+  #takeClose(): void {
+    this.#session.destroy()
+    this.#owner.onSessionClose(this)
+  }
+
+  #checkOpen(nowMs: number): void {
+    const settings = this.settings
+    const bytesRead = this.#socket.bytesRead
+    if (bytesRead !== this.#bytesRead) {
+      this.#bytesRead = bytesRead
+      this.#takePong()
+      this.#checkHeadBegun(nowMs)
+    }
+    if (this.#headSinceMs !== 0 && nowMs - this.#headSinceMs > settings.headTimeoutMs) {
+      this.#headSinceMs = 0
+      if (this.exchanges.size === 0) this.#session.destroy()
+      else this.closeGracefully()
+    } else if (!this.#confirmed && nowMs - this.#openedAtMs > settings.headTimeoutMs) {
+      this.#session.destroy()
+    } else if (nowMs - this.#openedAtMs > settings.maxAgeMs) this.closeGracefully()
+    else if (this.exchanges.size > 0) this.#checkPing(nowMs)
+    else if (nowMs - this.#idleSinceMs > settings.idleTimeoutMs) this.closeGracefully()
+  }
+
+  /**
+   * node:http2 tells nothing of a header block before it is whole, but nghttp2 counts the stream
+   * from its first frame: a newer id than the last stream event means that the rest is owed.
+   */
+  #checkHeadBegun(nowMs: number): void {
+    const begun = this.#session.state.lastProcStreamID ?? 0
+    if (begun <= this.#lastStreamId) this.#headSinceMs = 0
+    else if (this.#headSinceMs === 0) this.#headSinceMs = nowMs
+  }
+
+  #checkPing(nowMs: number): void {
+    if (this.#pingSentAtMs !== 0) {
+      if (nowMs - this.#pingSentAtMs > this.settings.pingTimeoutMs) this.#vanish()
+    } else if (nowMs - this.#heardAtMs > this.settings.pingIntervalMs) {
+      this.#pingSentAtMs = nowMs
+      this.#session.ping(this.#onPong)
+    }
+  }
+
+  #checkClosing(nowMs: number): void {
+    if (this.exchanges.size > 0) this.#checkPing(nowMs)
+    else if (nowMs - this.#idleSinceMs > this.settings.lingerTimeoutMs) this.#checkLinger(nowMs)
+  }
+
+  /** After GOAWAY and our FIN the client may take its time, but not for ever. */
+  #checkLinger(nowMs: number): void {
+    const since = Math.max(this.#closingSinceMs, this.#idleSinceMs)
+    if (nowMs - since > this.settings.lingerTimeoutMs) this.#socket.destroy()
+  }
+
+  #vanish(): void {
+    this.#session.destroy()
+    this.#socket.destroy()
+  }
+}
+
+function startSession(
+  socket: Socket,
+  settings: H2Settings,
+  firstBytes: Buffer | undefined,
+): ServerHttp2Session {
+  // node:http2 takes over the handle below the socket; bytes read before come from its buffer.
+  socket.pause()
+  if (firstBytes !== undefined && firstBytes.length > 0) socket.unshift(firstBytes)
+  const session = performServerHandshake(socket, sessionOptions(settings))
+  session.setLocalWindowSize(settings.connectionWindowBytes)
+  // Reading may not have begun, or was stopped by pause(): the handle must be told.
+  socket.read(0)
+  return session
+}
+
+function sessionOptions(settings: H2Settings): ServerOptions {
+  return {
+    settings: {
+      maxConcurrentStreams: settings.maxConcurrentStreams,
+      initialWindowSize: settings.streamWindowBytes,
+      maxHeaderListSize: settings.maxHeadBytes,
+      enablePush: false,
+    },
+    maxHeaderListPairs: settings.maxHeaderFields + EXTRA_HEADER_PAIRS,
+    maxSessionInvalidFrames: settings.serverResetLimit,
+    // nghttp2's own bucket is the coarser net below ours: it answers INTERNAL_ERROR.
+    streamResetBurst: settings.clientResetBurst * 2,
+    streamResetRate: settings.clientResetsPerSecond * 2,
+    // A response is passed on as it came, repeated fields too.
+    strictSingleValueFields: false,
+  }
+}
+
+function tlsInfo(socket: Socket): TlsInfo | null {
+  if (!(socket instanceof TLSSocket)) return null
+  // @types/node lacks it on the server's side: false when the client sent no SNI.
+  const name: unknown = 'servername' in socket ? socket.servername : null
+  return {
+    serverName: typeof name === 'string' && name !== '' ? name.toLowerCase() : null,
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+  }
+}
+
+/** IPv4-mapped IPv6 as IPv4. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return ''
+  return address.startsWith(IPV4_MAPPED) && address.indexOf('.') !== -1
+    ? address.slice(IPV4_MAPPED.length)
+    : address
+}
+
+function ignore(): void {}

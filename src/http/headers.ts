@@ -1,0 +1,84 @@
+/**
+ * Header fields in the order they arrived.
+ *
+ * `fields` is flat: name, value, name, value. Names are lower-case; values are the bytes as sent,
+ * one latin1 character per byte, without surrounding white space. Repeated names stay repeated.
+ */
+export class Headers {
+  readonly fields: string[]
+
+  constructor(fields: string[] = []) {
+    this.fields = fields
+  }
+
+  /** Number of field lines. */
+  get size(): number {
+    return this.fields.length >> 1
+  }
+
+  /** First value of `name` (lower-case), or null. */
+  get(name: string): string | null {
+    const fields = this.fields
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] === name) return fields[i + 1]!
+    }
+    return null
+  }
+
+  has(name: string): boolean {
+    const fields = this.fields
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return true
+    return false
+  }
+
+  /** All values of `name` joined with a comma (what Istio's header match sees), or null. */
+  combined(name: string): string | null {
+    const fields = this.fields
+    let value: string | null = null
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] === name) value = value === null ? fields[i + 1]! : `${value},${fields[i + 1]!}`
+    }
+    return value
+  }
+
+  /** Appends a field line. */
+  add(name: string, value: string): void {
+    this.fields.push(name, value)
+  }
+
+  /** Replaces every field line of `name` by one, at the place of the first. */
+  set(name: string, value: string): void {
+    const fields = this.fields
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] === name) {
+        fields[i + 1] = value
+        this.#removeFrom(i + 2, name)
+        return
+      }
+    }
+    fields.push(name, value)
+  }
+
+  remove(name: string): void {
+    this.#removeFrom(0, name)
+  }
+
+  clone(): Headers {
+    return new Headers(this.fields.slice())
+  }
+
+  #removeFrom(start: number, name: string): void {
+    const fields = this.fields
+    let i = start
+    while (i < fields.length && fields[i] !== name) i += 2
+    if (i >= fields.length) return
+    let kept = i
+    for (; i < fields.length; i += 2) {
+      if (fields[i] === name) continue
+      fields[kept] = fields[i]!
+      fields[kept + 1] = fields[i + 1]!
+      kept += 2
+    }
+    fields.length = kept
+  }
+}

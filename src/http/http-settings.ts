@@ -1,0 +1,55 @@
+import type { PathNormalization } from './path-normalization.ts'
+import type { UnderscoreNames } from './field-block.ts'
+
+/**
+ * Limits and timers of one HTTP server. Times are milliseconds, sizes bytes. The defaults are those
+ * of an edge: stricter than Envoy's sidecar defaults, close to Istio's EDGE connection profile.
+ */
+export class HttpSettings {
+  /** From the first byte of a head to its end. */
+  readonly headTimeoutMs: number
+  /** From the first byte of a request to the end of its body. */
+  readonly requestTimeoutMs: number
+  /** A connection between two requests, or before its first. */
+  readonly idleTimeoutMs: number
+  /** An answer that waits for the client to read. */
+  readonly writeStallTimeoutMs: number
+  /** A tunnel without a byte from the client. */
+  readonly tunnelIdleTimeoutMs: number
+  readonly maxRequestsPerConnection: number
+  /** Start line and field lines; also each trailer section. */
+  readonly maxHeadBytes: number
+  readonly maxHeaderFields: number
+  /** Chunk extensions of one body, all together. */
+  readonly maxChunkExtensionBytes: number
+  /** sendBody returns false beyond this many unsent bytes; give it to the listening socket too. */
+  readonly highWaterBytes: number
+  /** How much of an unread request body is read to keep, or politely close, the connection. */
+  readonly lingerBytes: number
+  readonly lingerTimeoutMs: number
+  /** MeshConfig.pathNormalization. */
+  readonly pathNormalization: PathNormalization
+  readonly acceptHttp10: boolean
+  readonly underscoreNames: UnderscoreNames
+  /** Hand request trailers to the exchange (without those that frame, route or identify). */
+  readonly forwardRequestTrailers: boolean
+
+  constructor(settings: Partial<HttpSettings> = {}) {
+    this.headTimeoutMs = settings.headTimeoutMs ?? 10_000
+    this.requestTimeoutMs = settings.requestTimeoutMs ?? 300_000
+    this.idleTimeoutMs = settings.idleTimeoutMs ?? 75_000
+    this.writeStallTimeoutMs = settings.writeStallTimeoutMs ?? 30_000
+    this.tunnelIdleTimeoutMs = settings.tunnelIdleTimeoutMs ?? 3_600_000
+    this.maxRequestsPerConnection = settings.maxRequestsPerConnection ?? 10_000
+    this.maxHeadBytes = settings.maxHeadBytes ?? 61_440
+    this.maxHeaderFields = settings.maxHeaderFields ?? 100
+    this.maxChunkExtensionBytes = settings.maxChunkExtensionBytes ?? 65_536
+    this.highWaterBytes = settings.highWaterBytes ?? 32_768
+    this.lingerBytes = settings.lingerBytes ?? 65_536
+    this.lingerTimeoutMs = settings.lingerTimeoutMs ?? 1_000
+    this.pathNormalization = settings.pathNormalization ?? 'BASE'
+    this.acceptHttp10 = settings.acceptHttp10 ?? false
+    this.underscoreNames = settings.underscoreNames ?? 'reject'
+    this.forwardRequestTrailers = settings.forwardRequestTrailers ?? false
+  }
+}

@@ -1,0 +1,95 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { normalizePath, type PathNormalization } from './path-normalization.ts'
+
+const LEVELS: readonly PathNormalization[] = [
+  'NONE',
+  'BASE',
+  'MERGE_SLASHES',
+  'DECODE_AND_MERGE_SLASHES',
+]
+
+describe('what Istio forwards at each level', () => {
+  // path, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES
+  test.each([
+    ['/', '/', '/', '/'],
+    ['/app/', '/app/', '/app/', '/app/'],
+    ['/app/../admin', '/admin', '/admin', '/admin'],
+    ['/app//', '/app//', '/app/', '/app/'],
+    ['/app/%2f', '/app/%2f', '/app/%2f', '/app/'],
+    ['/app%2F/', '/app%2F/', '/app%2F/', '/app/'],
+    ['/xyz%30..//abc', '/xyz0..//abc', '/xyz0../abc', '/xyz0../abc'],
+    ['/app/%2E./admin', '/admin', '/admin', '/admin'],
+    ['/app\\admin', '/app/admin', '/app/admin', '/app/admin'],
+    ['/app/\\/\\/\\admin', '/app//////admin', '/app/admin', '/app/admin'],
+    ['/%2Fa%5cb%5Cc', '/%2Fa%5cb%5Cc', '/%2Fa%5cb%5Cc', '/a/b/c'],
+    ['/%5Capp%2f%5c%2F%2e%2e%2fx', '/%5Capp%2f%5c%2F..%2fx', '/%5Capp%2f%5c%2F..%2fx', '/app/x'],
+    ['/app//../admin', '/app/admin', '/app/admin', '/app/admin'],
+    ['/app//../../admin', '/admin', '/admin', '/admin'],
+    ['/../../x', '/x', '/x', '/x'],
+    ['/a/.', '/a/', '/a/', '/a/'],
+    ['/a/b/..', '/a/', '/a/', '/a/'],
+    ['/%c0%2e%c0%2e/x', '/%c0.%c0./x', '/%c0.%c0./x', '/%c0.%c0./x'],
+    ['/%c0%2fadmin', '/%c0%2fadmin', '/%c0%2fadmin', '/%c0/admin'],
+    ['/%252e%252e/admin', '/%252e%252e/admin', '/%252e%252e/admin', '/%252e%252e/admin'],
+    ['/%252fadmin', '/%252fadmin', '/%252fadmin', '/%252fadmin'],
+    ['/.../admin', '/.../admin', '/.../admin', '/.../admin'],
+    ['/;/admin', '/;/admin', '/;/admin', '/;/admin'],
+    ['/admin;a=b/xyz', '/admin;a=b/xyz', '/admin;a=b/xyz', '/admin;a=b/xyz'],
+    ['/a%zz', '/a%zz', '/a%zz', '/a%zz'],
+    ['/a%', '/a%', '/a%', '/a%'],
+    ['/%7Euser', '/~user', '/~user', '/~user'],
+    ['/{a}|"', '/%7Ba%7D%7C%22', '/%7Ba%7D%7C%22', '/%7Ba%7D%7C%22'],
+    ['/\u00e9', '/%E9', '/%E9', '/%E9'],
+  ])('%s', (path, base, merge, decode) => {
+    expect(normalizePath(path, 'NONE')).toBe(path)
+    expect(normalizePath(path, 'BASE')).toBe(base)
+    expect(normalizePath(path, 'MERGE_SLASHES')).toBe(merge)
+    expect(normalizePath(path, 'DECODE_AND_MERGE_SLASHES')).toBe(decode)
+  })
+
+  test('every escape but those of unreserved characters and slashes stays as it came', () => {
+    for (let code = 1; code <= 0xff; code++) {
+      const triplet = `%${code.toString(16).padStart(2, '0')}`
+      const character = String.fromCharCode(code)
+      let expected = /[A-Za-z0-9\-._~]/.test(character) ? character : triplet
+      if (code === 0x2f || code === 0x5c) expected = '/'
+      expect(normalizePath(`/admin${triplet}`, 'DECODE_AND_MERGE_SLASHES')).toBe(`/admin${expected}`)
+    }
+  })
+})
+
+test.each(['/admin%00', '/..;/admin', '/x/..;a=b/admin', '/.;/x', '/%2e%2e;x/y', 'x', '', '*'])(
+  '%j is refused',
+  (path) => {
+    expect(normalizePath(path, 'BASE')).toBeNull()
+  },
+)
+
+const pathPiece = fc.constantFrom('/', '.', '..', '%', '%2', '%2e', '%2F', '%5c', '\\', 'a', 'e', '4', '5', ';', '%25', '%00', '\u00ff')
+const anyPath = fc.array(pathPiece, { maxLength: 14 }).map((pieces) => `/${pieces.join('')}`)
+
+test('normalising twice changes nothing', () => {
+  fc.assert(
+    fc.property(anyPath, fc.constantFrom(...LEVELS), (path, level) => {
+      const once = normalizePath(path, level)
+      if (once !== null) expect(normalizePath(once, level)).toBe(once)
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('no dot segment and no backslash survives, decoded or not', () => {
+  fc.assert(
+    fc.property(anyPath, fc.constantFrom(...LEVELS.slice(1)), (path, level) => {
+      const normal = normalizePath(path, level)
+      if (normal === null) return
+      const segments = normal.replaceAll(/%2e/gi, '.').split('/')
+      expect(segments).not.toContain('..')
+      expect(segments).not.toContain('.')
+      expect(normal).not.toContain('\\')
+      if (level !== 'BASE') expect(normal).not.toContain('//')
+    }),
+    { numRuns: 3000 },
+  )
+})

@@ -1,0 +1,64 @@
+import type { Headers } from './headers.ts'
+
+export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
+
+/** Body length when the framing does not tell it (chunked, or HTTP/2 without content-length). */
+export const UNKNOWN_LENGTH = -1
+
+/**
+ * The one canonical request: parsed, validated and normalised once by the wire, then routed,
+ * limited, logged and forwarded from this same object. Routing and header operations change it in
+ * place before it goes upstream; the `original*` fields keep what the client sent for the log.
+ */
+export class Request {
+  readonly protocol: HttpProtocol
+  readonly method: string
+  /** `http` or `https`: the socket's, until trusted forwarding headers say otherwise. */
+  scheme: 'http' | 'https'
+  /** Host with optional port, as received (absolute-form and `:authority` win over Host). */
+  authority: string
+  /** Normalised path without query, always beginning with `/` (or `*` for OPTIONS). For CONNECT: ''. */
+  path: string
+  /** Query with its leading `?`, or ''. Never normalised. */
+  query: string
+  /**
+   * All fields but Host and the framing of this hop: `connection` and the fields it names,
+   * keep-alive, proxy-connection, transfer-encoding, upgrade, te (unless `trailers`), expect and
+   * http2-settings are taken out by the wire. content-length stays out too: see bodyLength.
+   */
+  readonly headers: Headers
+  /** Bytes of body, 0 for none, UNKNOWN_LENGTH when the framing does not tell. */
+  readonly bodyLength: number
+  /** Lower-case protocol of a well-formed Upgrade request (`websocket`), or null. */
+  readonly upgrade: string | null
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean
+  /** True when the client sent absolute-form (a forward-proxy request). */
+  readonly absoluteForm: boolean
+
+  constructor(init: {
+    protocol: HttpProtocol
+    method: string
+    scheme: 'http' | 'https'
+    authority: string
+    path: string
+    query: string
+    headers: Headers
+    bodyLength: number
+    upgrade: string | null
+    expectsContinue: boolean
+    absoluteForm: boolean
+  }) {
+    this.protocol = init.protocol
+    this.method = init.method
+    this.scheme = init.scheme
+    this.authority = init.authority
+    this.path = init.path
+    this.query = init.query
+    this.headers = init.headers
+    this.bodyLength = init.bodyLength
+    this.upgrade = init.upgrade
+    this.expectsContinue = init.expectsContinue
+    this.absoluteForm = init.absoluteForm
+  }
+}

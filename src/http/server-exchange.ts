@@ -1,0 +1,217 @@
+import type { DownstreamExchange, ExchangeHandler } from './exchange.ts'
+import type { Headers } from './headers.ts'
+import { statusLine, writeFields } from './message-writer.ts'
+import { UNKNOWN_LENGTH, type Request } from './request.ts'
+import type { ServerConnection } from './server-connection.ts'
+import type { SocketWriter } from './socket-writer.ts'
+
+const NO_BODY = 0
+const FIXED = 1
+const CHUNKED = 2
+const UNTIL_CLOSE = 3
+const TUNNEL = 4
+
+/** One request and its answer on an HTTP/1.1 server connection. */
+export class ServerExchange implements DownstreamExchange {
+  readonly request: Request
+  readonly connection: ServerConnection
+  handler: ExchangeHandler | null = null
+  bytesReceived = 0
+  bytesSent = 0
+  headSent = false
+  /** The answer is complete, or the exchange is dead: send* has no effect any more. */
+  ended = false
+  /** sendBody returned false and the handler waits for room. */
+  waitsForDrain = false
+
+  readonly #writer: SocketWriter
+  readonly #wantsTrailers: boolean
+  #mode = NO_BODY
+  #remaining = 0
+  #headers: Headers | null = null
+
+  constructor(
+    connection: ServerConnection,
+    writer: SocketWriter,
+    request: Request,
+    wantsTrailers: boolean,
+  ) {
+    this.connection = connection
+    this.request = request
+    this.#writer = writer
+    this.#wantsTrailers = wantsTrailers
+  }
+
+  get isTunnel(): boolean {
+    return this.#mode === TUNNEL
+  }
+
+  pauseRequestBody(): void {
+    if (!this.#isDead()) this.connection.pauseReading()
+  }
+
+  resumeRequestBody(): void {
+    if (!this.#isDead()) this.connection.resumeReading()
+  }
+
+  sendInformational(status: number, headers: Headers): void {
+    if (this.headSent || this.ended || this.request.protocol === 'HTTP/1.0') return
+    const fields = writeFields(headers.fields)
+    if (fields === null) return
+    if (status === 100) this.connection.continueSent = true
+    this.#writer.text(`${statusLine(status)}${fields}\r\n`)
+    this.connection.schedule()
+  }
+
+  sendHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean {
+    if (this.headSent || this.ended) return true
+    const fields = writeFields(headers.fields)
+    if (fields === null) {
+      this.#answerInvariant()
+      return true
+    }
+    this.#headers = headers
+    this.#writeHead(status, fields, bodyLength, last)
+    this.connection.schedule()
+    return this.#hasRoom()
+  }
+
+  sendWhole(status: number, headers: Headers, body: Buffer | string): void {
+    if (this.headSent || this.ended) return
+    const text = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+    const bodiless = this.request.method === 'HEAD' || status === 204 || status === 304
+    this.sendHead(status, headers, text.length, bodiless || text.length === 0)
+    if (this.ended) return
+    this.sendBody(text)
+    this.sendEnd(null)
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    if (this.ended || !this.headSent || chunk.length === 0) return true
+    const writer = this.#writer
+    switch (this.#mode) {
+      case FIXED:
+        if (chunk.length > this.#remaining) {
+          this.connection.kill('protocol-error')
+          return true
+        }
+        this.#remaining -= chunk.length
+        writer.bytes(chunk)
+        break
+      case CHUNKED:
+        writer.text(`${chunk.length.toString(16)}\r\n`)
+        writer.bytes(chunk)
+        writer.text('\r\n')
+        break
+      case UNTIL_CLOSE:
+      case TUNNEL:
+        writer.bytes(chunk)
+        break
+      default:
+        return true
+    }
+    this.bytesSent += chunk.length
+    this.connection.schedule()
+    return this.#hasRoom()
+  }
+
+  sendEnd(trailers: Headers | null): void {
+    if (this.ended || !this.headSent) return
+    if (this.#mode === TUNNEL) {
+      this.connection.endTunnelOutput()
+      return
+    }
+    if (this.#mode === FIXED && this.#remaining > 0) {
+      this.connection.kill('protocol-error')
+      return
+    }
+    if (this.#mode === CHUNKED) this.#writer.text(this.#lastChunk(trailers))
+    this.#complete()
+  }
+
+  sendTunnelHead(status: number, headers: Headers): void {
+    if (this.headSent || this.ended) return
+    const fields = writeFields(headers.fields)
+    if (fields === null) {
+      this.#answerInvariant()
+      return
+    }
+    this.headSent = true
+    this.#mode = TUNNEL
+    const upgrade = this.request.upgrade
+    const framing =
+      upgrade !== null && status === 101 ? `connection: Upgrade\r\nupgrade: ${upgrade}\r\n` : ''
+    this.#writer.text(`${statusLine(status)}${fields}${framing}\r\n`)
+    this.connection.startTunnel()
+  }
+
+  closeAfter(): void {
+    if (!this.ended) this.connection.closing = true
+  }
+
+  abort(): void {
+    if (this.ended && this.connection.exchange !== this) return
+    this.ended = true
+    this.connection.abandon(this)
+  }
+
+  /** A refused response: the handler tried to write what only a bug writes. */
+  #answerInvariant(): void {
+    this.connection.closing = true
+    this.#writeHead(500, '', 0, true)
+    this.connection.schedule()
+  }
+
+  #writeHead(status: number, fields: string, bodyLength: number, last: boolean): void {
+    this.headSent = true
+    const framing = this.#frame(status, bodyLength, last)
+    const close = this.connection.announceClose(this.#mode === UNTIL_CLOSE)
+    this.#writer.text(
+      `${statusLine(status)}${fields}${framing}${close ? 'connection: close\r\n' : ''}\r\n`,
+    )
+    if (last || this.#mode === NO_BODY) this.#complete()
+  }
+
+  /** Picks the framing and returns its field line. */
+  #frame(status: number, bodyLength: number, last: boolean): string {
+    this.#mode = NO_BODY
+    if (status === 204) return ''
+    if (this.request.method === 'HEAD' || status === 304) {
+      return bodyLength > 0 ? `content-length: ${bodyLength}\r\n` : ''
+    }
+    if (last || bodyLength === 0) return 'content-length: 0\r\n'
+    if (bodyLength !== UNKNOWN_LENGTH) {
+      this.#mode = FIXED
+      this.#remaining = bodyLength
+      return `content-length: ${bodyLength}\r\n`
+    }
+    if (this.request.protocol === 'HTTP/1.0') {
+      this.#mode = UNTIL_CLOSE
+      return ''
+    }
+    this.#mode = CHUNKED
+    return 'transfer-encoding: chunked\r\n'
+  }
+
+  /** Trailers go to clients that asked for them, or were told of them by a Trailer field. */
+  #lastChunk(trailers: Headers | null): string {
+    const wanted = this.#wantsTrailers || this.#headers!.has('trailer')
+    if (trailers === null || !wanted) return '0\r\n\r\n'
+    return `0\r\n${writeFields(trailers.fields) ?? ''}\r\n`
+  }
+
+  #complete(): void {
+    this.ended = true
+    this.connection.schedule()
+  }
+
+  #hasRoom(): boolean {
+    if (!this.#writer.blocked) return true
+    this.waitsForDrain = true
+    return false
+  }
+
+  #isDead(): boolean {
+    return this.connection.exchange !== this
+  }
+}

@@ -1,0 +1,59 @@
+import type { Socket } from 'node:net'
+
+/** Bodies up to this size travel as text behind the head: one write, no copy kept. */
+const SMALL_BYTES = 8_192
+/** Text collected beyond this is written at once. */
+const MAX_TEXT = 16_384
+
+/**
+ * The sending side of a connection. Text (latin1) is collected until flush(); larger chunks are
+ * copied, because a socket keeps what the kernel did not take and chunks are the reader's memory.
+ */
+export class SocketWriter {
+  /** The socket holds more than its high-water mark; cleared by drained(). */
+  blocked = false
+
+  readonly #socket: Socket
+  #text = ''
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  get pending(): boolean {
+    return this.#text !== ''
+  }
+
+  text(text: string): void {
+    this.#text += text
+    if (this.#text.length > MAX_TEXT) this.flush()
+  }
+
+  bytes(chunk: Buffer): void {
+    if (chunk.length <= SMALL_BYTES) {
+      this.text(chunk.toString('latin1'))
+      return
+    }
+    const socket = this.#socket
+    if (!socket.writable) return
+    if (this.#text !== '') {
+      const text = this.#text
+      this.#text = ''
+      socket.cork()
+      socket.write(text, 'latin1')
+      if (!socket.write(Buffer.from(chunk))) this.blocked = true
+      socket.uncork()
+    } else if (!socket.write(Buffer.from(chunk))) this.blocked = true
+  }
+
+  flush(): void {
+    if (this.#text === '') return
+    const text = this.#text
+    this.#text = ''
+    if (this.#socket.writable && !this.#socket.write(text, 'latin1')) this.blocked = true
+  }
+
+  drained(): void {
+    this.blocked = false
+  }
+}

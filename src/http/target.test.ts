@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'vitest'
+import { parseTarget } from './target.ts'
+
+describe('parseTarget', () => {
+  test.each([
+    ['GET', '/a?b=c', null, '/a', '?b=c'],
+    ['GET', '/a?', null, '/a', '?'],
+    ['GET', '/a/../b?x=/../y', null, '/b', '?x=/../y'],
+    ['GET', '/a?{"b"}=\u00e9', null, '/a', '?{"b"}=%E9'],
+    ['OPTIONS', '*', null, '*', ''],
+    ['OPTIONS', 'http://shop.test', 'shop.test', '*', ''],
+    ['GET', 'http://locked.test/admin', 'locked.test', '/admin', ''],
+    ['GET', 'HTTPS://locked.test:8443?x', 'locked.test:8443', '/', '?x'],
+    ['GET', 'http://[::1]:15000/', '[::1]:15000', '/', ''],
+    ['GET', 'http://shop.test/x/../y', 'shop.test', '/y', ''],
+    ['CONNECT', 'db.test:443', 'db.test:443', '', ''],
+  ])('%s %s', (method, target, authority, path, query) => {
+    expect(parseTarget(method, target, 'BASE')).toEqual({ authority, path, query })
+  })
+
+  test.each([
+    ['GET', '*'],
+    ['GET', ''],
+    ['GET', 'a'],
+    ['GET', 'shop.test:443'],
+    ['GET', '/a#b'],
+    ['GET', '/a b'],
+    ['GET', '/a\u0001'],
+    ['GET', '/a\u007f'],
+    ['GET', '/a\t'],
+    ['GET', '/%00'],
+    ['GET', 'ftp://shop.test/'],
+    ['GET', 'http:///x'],
+    ['GET', 'http://user@shop.test/'],
+    ['GET', 'http://shop.test\\@evil.test/'],
+    ['GET', 'http://shop.test#x'],
+    ['GET', 'javascript://shop.test/'],
+    ['CONNECT', 'db.test'],
+    ['CONNECT', '/a'],
+    ['CONNECT', 'http://db.test:443/'],
+  ])('%s %j is refused', (method, target) => {
+    expect(parseTarget(method, target, 'BASE')).toBeNull()
+  })
+})

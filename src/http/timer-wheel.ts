@@ -1,0 +1,99 @@
+import { performance } from 'node:perf_hooks'
+
+/** Something that one deadline at a time hangs on. Its fields belong to the wheel. */
+export interface Timed {
+  /** Time of the wheel at which onTimeout is called; Infinity for never. */
+  deadlineMs: number
+  /** Tick at which the wheel looks at it next, or -1. */
+  wheelTick: number
+  onTimeout(): void
+}
+
+const SLOTS = 256
+
+/**
+ * One coarse timer for any number of connections. Moving a deadline later, or taking it away, is a
+ * field write: the wheel looks again when the old one would have fired. A deadline fires up to two
+ * resolutions late.
+ *
+ * `nowMs` is the wheel's own time: it advances by at most a few resolutions per tick, so a process
+ * that was stopped for a minute does not time everybody out when it goes on.
+ */
+export class TimerWheel {
+  nowMs = 0
+
+  readonly resolutionMs: number
+  readonly #slots: Timed[][] = []
+  readonly #interval: NodeJS.Timeout
+  #tick = 0
+  #lastMs: number
+
+  constructor(resolutionMs: number = 500) {
+    this.resolutionMs = resolutionMs
+    for (let i = 0; i < SLOTS; i++) this.#slots.push([])
+    this.#lastMs = performance.now()
+    this.#interval = setInterval(() => this.#advance(), resolutionMs)
+    this.#interval.unref()
+  }
+
+  /** Calls `timed.onTimeout()` once, `delayMs` from now, unless it is armed again or disarmed. */
+  arm(timed: Timed, delayMs: number): void {
+    this.armAt(timed, this.nowMs + delayMs + this.resolutionMs)
+  }
+
+  /** As arm, at a time of the wheel. */
+  armAt(timed: Timed, deadlineMs: number): void {
+    timed.deadlineMs = deadlineMs
+    if (deadlineMs === Infinity) return
+    const tick = this.#tickOf(deadlineMs)
+    if (timed.wheelTick !== -1 && timed.wheelTick <= tick) return
+    timed.wheelTick = tick
+    this.#slots[tick % SLOTS]!.push(timed)
+  }
+
+  disarm(timed: Timed): void {
+    timed.deadlineMs = Infinity
+  }
+
+  close(): void {
+    clearInterval(this.#interval)
+    for (const slot of this.#slots) slot.length = 0
+  }
+
+  /** The first tick that is not before the deadline, within one turn of the wheel. */
+  #tickOf(deadlineMs: number): number {
+    const wanted = Math.ceil(deadlineMs / this.resolutionMs)
+    return Math.min(Math.max(wanted, this.#tick + 1), this.#tick + SLOTS - 1)
+  }
+
+  #advance(): void {
+    const realMs = performance.now()
+    const elapsed = Math.round((realMs - this.#lastMs) / this.resolutionMs)
+    this.#lastMs = realMs
+    const steps = Math.min(Math.max(elapsed, 1), MAX_STEPS)
+    for (let i = 0; i < steps; i++) {
+      this.#tick++
+      this.nowMs = this.#tick * this.resolutionMs
+      this.#visit(this.#tick)
+    }
+  }
+
+  #visit(tick: number): void {
+    const slot = this.#slots[tick % SLOTS]!
+    if (slot.length === 0) return
+    this.#slots[tick % SLOTS] = []
+    for (let i = 0; i < slot.length; i++) {
+      const timed = slot[i]!
+      // Armed for an earlier tick since: this place is stale.
+      if (timed.wheelTick !== tick) continue
+      timed.wheelTick = -1
+      if (timed.deadlineMs <= this.nowMs) {
+        timed.deadlineMs = Infinity
+        timed.onTimeout()
+      } else this.armAt(timed, timed.deadlineMs)
+    }
+  }
+}
+
+/** Ticks made up for after a late one. */
+const MAX_STEPS = 4

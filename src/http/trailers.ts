@@ -1,0 +1,49 @@
+import { FieldBlock } from './field-block.ts'
+import { Headers } from './headers.ts'
+import { BAD_TRAILER, REPEATED_FIELD } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+import { hasForbiddenControl } from './request-head.ts'
+
+/**
+ * Fields that must never arrive by the back door: framing, routing, authentication, content
+ * description and request modifiers (RFC 9110 6.5.1), and names the gateway itself vouches for.
+ */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'cookie',
+  'forwarded',
+  'max-forwards',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'range',
+  'set-cookie',
+  'trailer',
+  'via',
+  'www-authenticate',
+])
+
+function isForbidden(name: string): boolean {
+  return FORBIDDEN.has(name) || name.startsWith('x-forwarded-') || name.startsWith('x-envoy-')
+}
+
+/**
+ * Reads a trailer section: field lines each closed by CRLF, without the closing empty line. Fields
+ * that may not be trailers are left out silently; null when nothing is left.
+ */
+export function parseTrailers(text: string, maxFields: number): Headers | Refusal | null {
+  if (text === '') return null
+  if (hasForbiddenControl(text)) return BAD_TRAILER
+  const block = new FieldBlock()
+  const refusal = block.parse(text, 0, text.length, maxFields, 'allow')
+  if (refusal !== null && refusal !== REPEATED_FIELD) return refusal
+  const kept: string[] = []
+  const fields = block.fields
+  for (let i = 0; i < fields.length; i += 2) {
+    if (!isForbidden(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!)
+  }
+  return kept.length === 0 ? null : new Headers(kept)
+}

@@ -1,0 +1,55 @@
+import type { DownstreamExchange } from '../http/exchange.ts'
+import { handleEgress } from '../proxy/egress.ts'
+import type { ProxyRuntime } from '../proxy/runtime.ts'
+import type { BindAddress } from './bind-address.ts'
+import { HttpEngines } from './http-engines.ts'
+import { SocketServer } from './socket-server.ts'
+
+/** The proxy that pods point http_proxy at: absolute-form requests and CONNECT on one port. */
+export class EgressListener {
+  readonly #server: SocketServer
+  readonly #engines: HttpEngines
+
+  private constructor(server: SocketServer, engines: HttpEngines) {
+    this.#server = server
+    this.#engines = engines
+  }
+
+  static async start(address: BindAddress, runtime: ProxyRuntime): Promise<EgressListener> {
+    const engines = await HttpEngines.start({
+      scheme: 'http',
+      pathNormalization: runtime.snapshot.mesh.pathNormalization,
+      plugins: [],
+      onRequest: (exchange: DownstreamExchange) => handleEgress(runtime, exchange),
+    })
+    try {
+      const server = await SocketServer.bind(address, (socket) => engines.accept(socket, null))
+      return new EgressListener(server, engines)
+    } catch (error) {
+      await engines.close()
+      throw error
+    }
+  }
+
+  get address(): BindAddress {
+    return this.#server.address
+  }
+
+  get connections(): number {
+    return this.#server.sockets.size
+  }
+
+  stopAccepting(): void {
+    this.#server.stopAccepting()
+  }
+
+  drain(): void {
+    this.#engines.drain()
+  }
+
+  async close(): Promise<void> {
+    this.stopAccepting()
+    await this.#engines.close()
+    this.#server.destroyConnections()
+  }
+}

@@ -1,0 +1,52 @@
+import type { Socket } from 'node:net'
+import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
+
+/** Bytes queued towards the client before the upstream is paused. */
+const HIGH_WATER_BYTES = 32 * 1024
+
+/** An accepted TCP connection as the proxy splices it: bytes, half-closes, backpressure. */
+export class TcpClient implements TcpDownstream {
+  readonly remoteAddress: string
+  readonly #socket: Socket
+  #handler: TcpDownstreamHandler | null
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.#handler = null
+    this.remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  }
+
+  start(handler: TcpDownstreamHandler): void {
+    this.#handler = handler
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => handler.onClientData(chunk))
+    socket.on('end', () => handler.onClientEnd())
+    socket.on('drain', () => handler.onClientDrain())
+    socket.on('error', ignore)
+    socket.on('close', () => this.#handler?.onClientClosed())
+  }
+
+  send(chunk: Buffer): boolean {
+    this.#socket.write(Buffer.from(chunk))
+    return this.#socket.writableLength < HIGH_WATER_BYTES
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  abort(): void {
+    this.#handler = null
+    this.#socket.destroy()
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,33 @@
+import { Headers } from '../http/headers.ts'
+import { splitHostPort } from '../base/host-port.ts'
+import type { Exchange } from './exchange.ts'
+import { startForward } from './forward.ts'
+import { sendLocalReply } from './local-reply.ts'
+import { PASSTHROUGH, refuseEgress } from './egress-refusal.ts'
+
+/** Does what the chosen route says, after its filters let the request pass. */
+export function act(exchange: Exchange): void {
+  const action = exchange.route!.action
+  switch (action.type) {
+    case 'forward':
+      startForward(exchange, action)
+      return
+    case 'redirect': {
+      const headers = new Headers()
+      headers.add('location', action.redirect.location(exchange.request, exchange.port, exchange.route!.match))
+      sendLocalReply(exchange, action.redirect.status, headers, '', '', 'direct_response')
+      return
+    }
+    case 'direct-response':
+      sendLocalReply(exchange, action.status, new Headers(), action.body, '', 'direct_response')
+      return
+    case 'passthrough':
+      exchange.clusterLabel = exchange.declared
+        ? `outbound|${exchange.port}||${splitHostPort(exchange.request.authority).host}`
+        : PASSTHROUGH
+      startForward(exchange, null)
+      return
+    case 'black-hole':
+      refuseEgress(exchange, splitHostPort(exchange.request.authority).host)
+  }
+}

@@ -1,0 +1,378 @@
+import type { Cluster } from '../clusters/cluster.ts'
+import type { PickContext } from '../clusters/pick.ts'
+import type { ClusterPlan } from '../clusters/plan.ts'
+import type { FilterExchange } from '../filters/filter.ts'
+import type {
+  AbortReason,
+  DownstreamConnection,
+  DownstreamExchange,
+  ExchangeHandler,
+} from '../http/exchange.ts'
+import { Headers } from '../http/headers.ts'
+import type { Request } from '../http/request.ts'
+import type { Destination, Route } from '../routing/route.ts'
+import type { MeshSettings } from '../snapshot/mesh-settings.ts'
+import type { UpstreamFailure } from '../upstream/failure.ts'
+import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
+import type { ExchangeRecord } from './exchange-record.ts'
+import { refuseAddress } from './egress-refusal.ts'
+import { resumeFilters } from './filter-chain.ts'
+import { hashCookie, hashQuery } from './hash-key.ts'
+import { sendLocalReply } from './local-reply.ts'
+import { retryAfterFailure, retryAfterStatus } from './retry.ts'
+import { relayHead } from './response.ts'
+import type { ProxyRuntime } from './runtime.ts'
+
+/**
+ * One request on its way: the state that the phases (http, filter-chain, forward, retry, response,
+ * tunnel, local-reply) share, and the callback object of both wires. Data flows straight through
+ * with backpressure from each side to the other; every decision is in the phase files.
+ */
+export class Exchange
+  implements ExchangeHandler, UpstreamHandler, FilterExchange, PickContext, ExchangeRecord
+{
+  readonly runtime: ProxyRuntime
+  readonly mesh: MeshSettings
+  readonly downstream: DownstreamExchange
+  readonly direction: 'ingress' | 'egress'
+  readonly connection: DownstreamConnection
+  readonly request: Request
+  readonly originalPath: string
+  readonly originalAuthority: string
+  readonly startedAtMs: number
+  readonly startedMonotonicMs: number
+  /** Gateway server port (redirects), or the port the client asked the egress proxy for. */
+  port: number
+  clientAddress: string
+  requestId: string
+  destinationHost: string
+  /** Egress: a resource declares the host, so the address guard does not judge it. */
+  declared: boolean
+
+  route: Route | null
+  destination: Destination | null
+  cluster: ClusterPlan | null
+  clusterLabel: string
+  filterIndex: number
+  filterWaits: boolean
+
+  attempt: UpstreamAttempt | null
+  stream: UpstreamStream | null
+  attempts: number
+  tried: string[] | null
+  /** Endpoint of the current attempt, '' for PassthroughCluster. */
+  triedRemote: string
+  /** A byte of the request body went to an upstream: no further attempt is possible. */
+  bodyForwarded: boolean
+  requestEnded: boolean
+  requestTrailers: Headers | null
+  tunnel: boolean
+  /** The head said it all: no sendEnd follows. */
+  headWasLast: boolean
+  upstreamEnded: boolean
+  routeTimer: NodeJS.Timeout | null
+  tryTimer: NodeJS.Timeout | null
+
+  status: number
+  flags: string
+  details: string
+  transportFailure: string
+  responseHeaders: Headers | null
+  /** Fields that filters and hash policies add to the response: name, value, ... */
+  addedHeaders: string[] | null
+  upstreamHost: string
+  upstreamLocal: string
+  upstreamSentMs: number
+  upstreamServiceTimeMs: number
+  grpcStatus: string
+  endedMonotonicMs: number
+  ended: boolean
+
+  constructor(
+    runtime: ProxyRuntime,
+    downstream: DownstreamExchange,
+    direction: 'ingress' | 'egress',
+    port: number,
+  ) {
+    this.runtime = runtime
+    this.mesh = runtime.snapshot.mesh
+    this.downstream = downstream
+    this.direction = direction
+    this.connection = downstream.connection
+    this.request = downstream.request
+    this.originalPath = this.request.path + this.request.query
+    this.originalAuthority = this.request.authority
+    this.startedAtMs = Date.now()
+    this.startedMonotonicMs = performance.now()
+    this.port = port
+    this.clientAddress = this.connection.remoteAddress
+    this.requestId = ''
+    this.destinationHost = ''
+    this.declared = false
+    this.route = null
+    this.destination = null
+    this.cluster = null
+    this.clusterLabel = ''
+    this.filterIndex = 0
+    this.filterWaits = false
+    this.attempt = null
+    this.stream = null
+    this.attempts = 0
+    this.tried = null
+    this.triedRemote = ''
+    this.bodyForwarded = false
+    this.requestEnded = this.request.bodyLength === 0
+    this.requestTrailers = null
+    this.tunnel = false
+    this.headWasLast = false
+    this.upstreamEnded = false
+    this.routeTimer = null
+    this.tryTimer = null
+    this.status = 0
+    this.flags = '-'
+    this.details = ''
+    this.transportFailure = ''
+    this.responseHeaders = null
+    this.addedHeaders = null
+    this.upstreamHost = ''
+    this.upstreamLocal = ''
+    this.upstreamSentMs = 0
+    this.upstreamServiceTimeMs = -1
+    this.grpcStatus = ''
+    this.endedMonotonicMs = 0
+    this.ended = false
+    runtime.active++
+    downstream.handler = this
+  }
+
+  get bytesReceived(): number {
+    return this.downstream.bytesReceived
+  }
+
+  get bytesSent(): number {
+    return this.downstream.bytesSent
+  }
+
+  get routeName(): string {
+    return this.route === null ? '' : this.route.name
+  }
+
+  get clusterName(): string {
+    return this.clusterLabel
+  }
+
+  get forwardedFor(): string | null {
+    return this.request.headers.get('x-forwarded-for')
+  }
+
+  get runtimeCluster(): Cluster | null {
+    return this.cluster === null ? null : this.cluster.runtime
+  }
+
+  addFlag(flag: string): void {
+    this.flags = this.flags === '-' ? flag : `${this.flags},${flag}`
+  }
+
+  // The client's side.
+
+  onRequestBody(chunk: Buffer): void {
+    const stream = this.stream
+    if (stream === null) return
+    this.bodyForwarded = true
+    if (!stream.sendBody(chunk)) this.downstream.pauseRequestBody()
+  }
+
+  onRequestEnd(trailers: Headers | null): void {
+    const first = !this.requestEnded
+    this.requestEnded = true
+    this.requestTrailers = trailers
+    if (this.stream !== null && (first || this.tunnel)) this.stream.sendEnd(trailers)
+  }
+
+  onDownstreamDrain(): void {
+    if (this.stream !== null) this.stream.resumeResponse()
+  }
+
+  onDownstreamAbort(reason: AbortReason): void {
+    if (this.ended) return
+    const tunnelClosed = this.tunnel && reason === 'client-closed'
+    if (!tunnelClosed) {
+      this.addFlag(reason === 'protocol-error' ? 'DPE' : reason === 'timeout' ? 'SI' : 'DC')
+      this.details = abortDetails(reason)
+    }
+    if (!this.downstream.headSent) this.status = 0
+    this.finish()
+  }
+
+  onResponseSent(): void {
+    this.finish()
+  }
+
+  // The upstream's side.
+
+  onUpstreamReady(stream: UpstreamStream): void {
+    this.stream = stream
+    this.upstreamHost = stream.remote
+    this.upstreamLocal = stream.local
+    this.upstreamSentMs = performance.now()
+    if (this.request.method === 'CONNECT' && this.request.upgrade === null) {
+      this.#openTunnel(200)
+      return
+    }
+    if (this.request.bodyLength === 0) return
+    if (this.requestEnded) stream.sendEnd(this.requestTrailers)
+    else this.downstream.resumeRequestBody()
+  }
+
+  onUpstreamInformational(status: number, headers: Headers): void {
+    this.downstream.sendInformational(status, headers)
+  }
+
+  onUpstreamHead(status: number, headers: Headers, bodyLength: number): void {
+    this.upstreamServiceTimeMs = Math.round(performance.now() - this.upstreamSentMs)
+    if (status === 101 && this.request.upgrade !== null) {
+      this.responseHeaders = headers
+      this.#openTunnel(101)
+      return
+    }
+    if (retryAfterStatus(this, status)) return
+    relayHead(this, status, headers, bodyLength)
+  }
+
+  onUpstreamBody(chunk: Buffer): void {
+    if (this.ended) return
+    if (!this.downstream.sendBody(chunk) && this.stream !== null) this.stream.pauseResponse()
+  }
+
+  onUpstreamEnd(trailers: Headers | null): void {
+    if (this.ended) return
+    this.upstreamEnded = true
+    if (!this.tunnel) this.clearTimers()
+    if (trailers !== null) this.grpcStatus = trailers.get('grpc-status') ?? this.grpcStatus
+    if (!this.headWasLast) this.downstream.sendEnd(trailers)
+  }
+
+  onUpstreamDrain(): void {
+    this.downstream.resumeRequestBody()
+  }
+
+  onUpstreamFailure(failure: UpstreamFailure): void {
+    if (this.ended) return
+    const stream = this.stream
+    this.stream = null
+    this.attempt = null
+    if (this.downstream.headSent) {
+      this.addFlag(failure.flag)
+      this.details = 'upstream_reset_after_response_started'
+      this.transportFailure = failure.transportReason
+      this.downstream.abort()
+      this.finish()
+      return
+    }
+    if (!retryAfterFailure(this, failure, stream)) this.failWith(failure)
+  }
+
+  /** Answers the client with the failure's status: nothing was sent downstream yet. */
+  failWith(failure: UpstreamFailure): void {
+    this.transportFailure = failure.transportReason
+    if (failure.type === 'address-refused') {
+      refuseAddress(this, failure.transportReason)
+      return
+    }
+    const headers = new Headers()
+    if (failure.type === 'overflow') headers.add('x-envoy-overloaded', 'true')
+    sendLocalReply(this, failure.status, headers, failureBody(failure), failure.flag, failureDetails(failure))
+  }
+
+  #openTunnel(status: number): void {
+    this.tunnel = true
+    this.status = status
+    this.clearTimers()
+    this.downstream.sendTunnelHead(status, this.responseHeaders ?? new Headers())
+    this.downstream.resumeRequestBody()
+  }
+
+  // What filters may do.
+
+  answer(status: number, headers: Headers, body: string, flag: string, details: string): void {
+    if (!this.ended) sendLocalReply(this, status, headers, body, flag, details)
+  }
+
+  resume(): void {
+    if (!this.ended) resumeFilters(this)
+  }
+
+  addResponseHeader(name: string, value: string): void {
+    if (this.addedHeaders === null) this.addedHeaders = [name, value]
+    else this.addedHeaders.push(name, value)
+  }
+
+  // What load balancers may ask.
+
+  hashHeader(name: string): string | null {
+    return this.request.headers.combined(name)
+  }
+
+  hashQuery(name: string): string | null {
+    return hashQuery(this.request.query, name)
+  }
+
+  hashCookie(name: string): string | null {
+    return hashCookie(this.request.headers, name)
+  }
+
+  setCookie(value: string): void {
+    this.addResponseHeader('set-cookie', value)
+  }
+
+  clearTimers(): void {
+    if (this.routeTimer !== null) clearTimeout(this.routeTimer)
+    if (this.tryTimer !== null) clearTimeout(this.tryTimer)
+    this.routeTimer = null
+    this.tryTimer = null
+  }
+
+  /** The end of the exchange, whatever it was: frees everything, reports once. */
+  finish(): void {
+    if (this.ended) return
+    this.ended = true
+    this.clearTimers()
+    const open = this.tunnel || !this.upstreamEnded || !this.requestEnded
+    if (this.attempt !== null && open) this.attempt.abort()
+    this.endedMonotonicMs = performance.now()
+    const observer = this.runtime.observer
+    if (observer !== null) observer.onExchangeEnd(this)
+    this.attempt = null
+    this.stream = null
+    this.runtime.active--
+  }
+}
+
+function abortDetails(reason: AbortReason): string {
+  switch (reason) {
+    case 'client-closed':
+      return 'downstream_remote_disconnect'
+    case 'protocol-error':
+      return 'http1.codec_error'
+    case 'timeout':
+      return 'stream_idle_timeout'
+    case 'shutdown':
+      return 'downstream_local_disconnect'
+  }
+}
+
+function failureBody(failure: UpstreamFailure): string {
+  if (failure.type === 'no-endpoint' || failure.type === 'dns-failure') return 'no healthy upstream'
+  if (failure.type === 'timeout') return 'upstream request timeout'
+  const reason = `upstream connect error or disconnect/reset before headers. reset reason: ${failure.resetReason}`
+  return failure.transportReason === ''
+    ? reason
+    : `${reason}, transport failure reason: ${failure.transportReason}`
+}
+
+function failureDetails(failure: UpstreamFailure): string {
+  if (failure.type === 'no-endpoint') return 'no_healthy_upstream'
+  if (failure.type === 'dns-failure') return 'dns_resolution_failure'
+  if (failure.type === 'timeout') return 'response_timeout'
+  return `upstream_reset_before_response_started{${failure.resetReason.replaceAll(' ', '_')}}`
+}

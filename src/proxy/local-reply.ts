@@ -1,0 +1,54 @@
+import { Headers } from '../http/headers.ts'
+import type { Exchange } from './exchange.ts'
+import { grpcMessage, grpcStatusOf } from './grpc-status.ts'
+import { ownResponseHeaders } from './response.ts'
+
+/**
+ * An answer of the gateway's own. Once a route is chosen its response header operations decorate it
+ * too. A gRPC request gets HTTP 200 with the mapped grpc-status in a trailers-only answer.
+ */
+export function sendLocalReply(
+  exchange: Exchange,
+  status: number,
+  headers: Headers,
+  body: string | Buffer,
+  flag: string,
+  details: string,
+): void {
+  exchange.clearTimers()
+  if (flag !== '') exchange.addFlag(flag)
+  exchange.details = details
+  exchange.status = status
+  if (exchange.attempt !== null) {
+    exchange.attempt.abort()
+    exchange.attempt = null
+    exchange.stream = null
+  }
+  const contentType = exchange.request.headers.get('content-type')
+  if (contentType !== null && contentType.startsWith('application/grpc')) {
+    sendGrpcReply(exchange, status, headers, typeof body === 'string' ? body : body.toString('latin1'))
+    return
+  }
+  if (body.length > 0 && !headers.has('content-type')) headers.add('content-type', 'text/plain')
+  ownResponseHeaders(exchange, headers)
+  exchange.responseHeaders = headers
+  if (exchange.request.method === 'HEAD') {
+    exchange.headWasLast = true
+    exchange.downstream.sendHead(status, headers, Buffer.byteLength(body), true)
+  } else {
+    exchange.downstream.sendWhole(status, headers, body)
+  }
+}
+
+function sendGrpcReply(exchange: Exchange, status: number, headers: Headers, body: string): void {
+  const code = String(grpcStatusOf(status))
+  exchange.grpcStatus = code
+  exchange.status = 200
+  headers.set('content-type', 'application/grpc')
+  headers.set('grpc-status', code)
+  if (body !== '') headers.set('grpc-message', grpcMessage(body))
+  ownResponseHeaders(exchange, headers)
+  exchange.responseHeaders = headers
+  exchange.headWasLast = true
+  exchange.downstream.sendHead(200, headers, 0, true)
+}

@@ -1,0 +1,44 @@
+import type { Headers } from '../http/headers.ts'
+import { dateHeader } from './date-header.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Passes the upstream's response head on to the client. */
+export function relayHead(
+  exchange: Exchange,
+  status: number,
+  headers: Headers,
+  bodyLength: number,
+): void {
+  exchange.status = status
+  if (exchange.details === '') exchange.details = 'via_upstream'
+  if (exchange.mesh.debugHeaders) {
+    headers.set('x-envoy-upstream-service-time', String(exchange.upstreamServiceTimeMs))
+  }
+  ownResponseHeaders(exchange, headers)
+  exchange.responseHeaders = headers
+  const grpcStatus = headers.get('grpc-status')
+  if (grpcStatus !== null) exchange.grpcStatus = grpcStatus
+  const last =
+    bodyLength === 0 || status === 204 || status === 304 || exchange.request.method === 'HEAD'
+  exchange.headWasLast = last
+  if (!exchange.downstream.sendHead(status, headers, bodyLength, last) && exchange.stream !== null) {
+    exchange.stream.pauseResponse()
+  }
+}
+
+/** Route and destination operations, then the fields the edge owns: date, server, added ones. */
+export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
+  const route = exchange.route
+  if (route !== null) {
+    const destination = exchange.destination
+    if (destination !== null && destination.responseHeaders !== null) {
+      destination.responseHeaders.apply(headers, exchange)
+    }
+    if (route.responseHeaders !== null) route.responseHeaders.apply(headers, exchange)
+  }
+  const added = exchange.addedHeaders
+  if (added !== null) for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
+  if (!headers.has('date')) headers.add('date', dateHeader(exchange.startedAtMs))
+  const server = exchange.mesh.serverHeader
+  if (server !== null) headers.set('server', server)
+}

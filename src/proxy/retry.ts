@@ -1,0 +1,93 @@
+import type { UpstreamFailure } from '../upstream/failure.ts'
+import type { UpstreamStream } from '../upstream/transport.ts'
+import type { Exchange } from './exchange.ts'
+import { startAttempt } from './forward.ts'
+
+/** Backoff base and cap of VirtualService.http.retries: full jitter in [0, base * (2^n - 1)), at most 10 * base. */
+const BACKOFF_BASE_MS = 25
+const BACKOFF_CAP_MS = 250
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/**
+ * Starts another attempt after a failure, when the route's policy names it and nothing can happen
+ * twice: either no byte of the request reached an upstream, or the method is idempotent and no body
+ * was sent. False: the failure is final.
+ */
+export function retryAfterFailure(
+  exchange: Exchange,
+  failure: UpstreamFailure,
+  stream: UpstreamStream | null,
+): boolean {
+  const policy = exchange.route!.action.type === 'forward' ? exchange.route!.action.retry : null
+  const staleConnection = failure.retryable === 'if-reused' && stream !== null && stream.reused
+  if (exchange.bodyForwarded || exchange.ended) return false
+  if (staleConnection && exchange.attempts < 3 && IDEMPOTENT.has(exchange.request.method)) {
+    return scheduleAttempt(exchange, 0)
+  }
+  if (policy === null || !matchesFailure(policy.on, failure)) return false
+  if (failure.retryable !== 'always' && !IDEMPOTENT.has(exchange.request.method)) return false
+  if (exchange.attempts > policy.attempts) {
+    if (policy.attempts > 0) exchange.addFlag('URX')
+    return false
+  }
+  return scheduleAttempt(exchange, exchange.attempts)
+}
+
+/** The same for a response: its status is one the policy retries and its body was not begun. */
+export function retryAfterStatus(exchange: Exchange, status: number): boolean {
+  if (status < 400 || exchange.route!.action.type !== 'forward') return false
+  const policy = exchange.route!.action.retry
+  if (policy === null || exchange.bodyForwarded) return false
+  if (!matchesStatus(policy.on, policy.statuses, status)) return false
+  if (!IDEMPOTENT.has(exchange.request.method)) return false
+  if (exchange.attempts > policy.attempts) {
+    if (policy.attempts > 0) exchange.addFlag('URX')
+    return false
+  }
+  exchange.attempt?.abort()
+  return scheduleAttempt(exchange, exchange.attempts)
+}
+
+function matchesFailure(on: ReadonlySet<string>, failure: UpstreamFailure): boolean {
+  if (on.has('5xx') || on.has('gateway-error')) return failure.type !== 'overflow'
+  switch (failure.type) {
+    case 'connect-refused':
+    case 'connect-timeout':
+    case 'connect-error':
+    case 'tls-error':
+      return on.has('connect-failure')
+    case 'refused-stream':
+      return on.has('refused-stream')
+    case 'reset-before-headers':
+    case 'protocol-error':
+      return on.has('reset')
+    case 'timeout':
+      return false
+    default:
+      return false
+  }
+}
+
+function matchesStatus(on: ReadonlySet<string>, statuses: ReadonlySet<number>, status: number): boolean {
+  if (status >= 500 && on.has('5xx')) return true
+  if (status >= 502 && status <= 504 && on.has('gateway-error')) return true
+  if (status === 409 && on.has('retriable-4xx')) return true
+  return on.has('retriable-status-codes') && statuses.has(status)
+}
+
+function scheduleAttempt(exchange: Exchange, retry: number): boolean {
+  exchange.attempt = null
+  exchange.stream = null
+  if (exchange.tried === null) exchange.tried = [exchange.triedRemote]
+  else exchange.tried.push(exchange.triedRemote)
+  if (exchange.tryTimer !== null) clearTimeout(exchange.tryTimer)
+  const spread = Math.min(BACKOFF_BASE_MS * (2 ** retry - 1), BACKOFF_CAP_MS)
+  exchange.tryTimer = setTimeout(attemptAgain, exchange.runtime.random() * spread, exchange)
+  return true
+}
+
+function attemptAgain(exchange: Exchange): void {
+  exchange.tryTimer = null
+  if (!exchange.ended) startAttempt(exchange)
+}

@@ -1,0 +1,48 @@
+import type { Cidr } from '../base/cidr.ts'
+import type { ClusterPlan } from '../clusters/plan.ts'
+import type { HostTable } from '../routing/host-table.ts'
+import type { VirtualHost } from '../routing/virtual-host.ts'
+import type { TcpDestination } from './listener-plan.ts'
+
+/** What the egress proxy knows. Ports are the ones clients ask for (service ports). */
+export interface EgressPlan {
+  readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'
+  /**
+   * HTTP by port: services, ServiceEntries and mesh-bound VirtualServices. A host that is not in the
+   * table of the asked port is unknown, also when another port knows it.
+   */
+  readonly http: ReadonlyMap<number, HostTable<VirtualHost>>
+  /** CONNECT by port and host name: the cluster whose endpoints get the tunnel. */
+  readonly tunnels: ReadonlyMap<number, HostTable<ClusterPlan>>
+  /**
+   * CONNECT to hosts that one cluster cannot say: asked before `tunnels`. A port is present only
+   * when it has such a host, and then its table also holds the exact names of `tunnels` that one of
+   * its wildcards would cover.
+   */
+  readonly tunnelRules: ReadonlyMap<number, HostTable<TunnelRule>>
+  /**
+   * CONNECT or absolute-form to a service's cluster IP or an address inside a ServiceEntry's
+   * `addresses`. Narrower blocks come first.
+   */
+  readonly addresses: readonly EgressAddress[]
+  /** Taken when no known host matched. */
+  readonly unknownHost: VirtualHost
+}
+
+/** A weighted split of CONNECT tunnels, or a host that goes where the client says. */
+export interface TunnelRule {
+  /** For logs and metrics: `outbound|443||*.example.com`. */
+  readonly name: string
+  /** Empty: to the asked host and port, whatever the policy (ServiceEntry resolution NONE). */
+  readonly destinations: readonly TcpDestination[]
+  readonly cumulativeWeights: readonly number[]
+}
+
+export interface EgressAddress {
+  readonly cidr: Cidr
+  readonly port: number
+  /** null: to the asked address itself, whatever the policy (ServiceEntry resolution NONE). */
+  readonly cluster: ClusterPlan | null
+  /** null for opaque ports. */
+  readonly virtualHost: VirtualHost | null
+}

@@ -1,0 +1,20 @@
+/** Process-wide settings from MeshConfig and ProxyConfig (`defaultConfig`), with Istio's defaults filled in. */
+export interface MeshSettings {
+  readonly accessLog: {
+    readonly enabled: boolean
+    readonly encoding: 'TEXT' | 'JSON'
+    /** Envoy format string; null for Istio's default. For JSON: key to format, or null. */
+    readonly textFormat: string | null
+    readonly jsonFormat: Readonly<Record<string, string>> | null
+  }
+  /** gatewayTopology.numTrustedProxies */
+  readonly trustedProxies: number
+  /** Value of the `server` response header, or null to pass the upstream's (proxyHeaders.server). */
+  readonly serverHeader: string | null
+  readonly requestIdHeader: boolean
+  readonly attemptCountHeader: boolean
+  /** x-envoy-upstream-service-time and friends. */
+  readonly debugHeaders: boolean
+  readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+  readonly drainDurationMs: number
+}

@@ -1,0 +1,113 @@
+import { Registry } from 'prom-client'
+import type { ExchangeObserver, ExchangeRecord } from '../proxy/exchange-record.ts'
+import { type ClusterStats, publishClusterStats } from './cluster-stats.ts'
+import type { SourceIdentity } from './istio-labels.ts'
+import { type ProblemCounts, ProcessState, publishProcessState } from './process-state.ts'
+import {
+  type DistributionSample,
+  PublishedCounter,
+  PublishedHistogram,
+} from './published-metric.ts'
+import { type RequestSeries, RequestSeriesTable } from './request-series.ts'
+
+export interface MetricsOptions {
+  readonly source: SourceIdentity
+  /** Tidegate's version, for tidegate_build_info. */
+  readonly version: string
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number
+  /** Counts of every cluster at this moment, or null for no envoy_cluster_* metrics. */
+  readonly clusterStats: (() => readonly ClusterStats[]) | null
+  /** Lines the access log could not write, or null without an access log. */
+  readonly droppedLogLines: (() => number) | null
+}
+
+/**
+ * Everything /stats/prometheus shows. A request costs two map look-ups and three bucket counts;
+ * label sets are built once each and text only when somebody scrapes.
+ */
+export class Metrics implements ExchangeObserver {
+  readonly #registry: Registry
+  readonly #requests: RequestSeriesTable
+  readonly #state: ProcessState
+
+  constructor(options: MetricsOptions) {
+    const registry = new Registry()
+    const requests = new RequestSeriesTable(options.source)
+    this.#registry = registry
+    this.#requests = requests
+    this.#state = new ProcessState(options.startedAtMs)
+    publishRequests(registry, requests)
+    publishProcessState(registry, this.#state, options.version)
+    if (options.clusterStats !== null) publishClusterStats(registry, options.clusterStats)
+    const dropped = options.droppedLogLines
+    if (dropped !== null) {
+      new PublishedCounter(
+        {
+          name: 'tidegate_access_log_dropped_lines_total',
+          help: 'Access log lines lost because the sink was slow or gone',
+          registry,
+        },
+        () => [{ labels: {}, value: dropped() }],
+      )
+    }
+  }
+
+  onExchangeEnd(record: ExchangeRecord): void {
+    this.#requests.count(record)
+  }
+
+  /** A snapshot is serving. */
+  configurationServing(generation: number, listeners: number): void {
+    this.#state.generation = generation
+    this.#state.listeners = listeners
+  }
+
+  /** A configuration load ended; `ok` false: nothing of it could be served. */
+  configurationLoaded(ok: boolean, problems: ProblemCounts): void {
+    if (ok) this.#state.reloadsOk++
+    else this.#state.reloadsFailed++
+    this.#state.problems = problems
+  }
+
+  /** Prometheus text format. */
+  exposition(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  /** `content-type` of the exposition. */
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+}
+
+function publishRequests(registry: Registry, table: RequestSeriesTable): void {
+  const of = (read: (series: RequestSeries) => DistributionSample) => () => table.all.map(read)
+  new PublishedCounter({ name: 'istio_requests_total', help: 'Requests', registry }, () =>
+    table.all.map(({ labels, count }) => ({ labels, value: count })),
+  )
+  new PublishedHistogram(
+    {
+      name: 'istio_request_duration_milliseconds',
+      help: 'Duration of requests, from the head received to the last byte sent',
+      registry,
+    },
+    of(({ labels, duration }) => ({ labels, distribution: duration })),
+  )
+  new PublishedHistogram(
+    { name: 'istio_request_bytes', help: 'Sizes of request bodies', registry },
+    of(({ labels, requestBytes }) => ({ labels, distribution: requestBytes })),
+  )
+  new PublishedHistogram(
+    { name: 'istio_response_bytes', help: 'Sizes of response bodies', registry },
+    of(({ labels, responseBytes }) => ({ labels, distribution: responseBytes })),
+  )
+  new PublishedCounter(
+    {
+      name: 'tidegate_metrics_dropped_requests_total',
+      help: 'Requests without an istio_* sample because too many label sets exist',
+      registry,
+    },
+    () => [{ labels: {}, value: table.dropped }],
+  )
+}

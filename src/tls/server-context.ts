@@ -1,0 +1,108 @@
+import { readFileSync, statSync } from 'node:fs'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { keyPairError } from './key-pair.ts'
+import type { CertificateSource, ServerTlsPlan } from './plan.ts'
+
+/** Files of a certificate are looked at again at most this often, when a handshake needs them. */
+const FILE_CHECK_INTERVAL_MS = 1000
+
+interface Entry {
+  context: SecureContext | null
+  /** Modification times of the files it was made from; '' for PEM sources. */
+  stamp: string
+  checkedAtMs: number
+}
+
+/**
+ * Server-side secure contexts by plan. A context is made at first need; files are re-read when they
+ * change, and a broken new version leaves the last good context serving.
+ */
+export class ServerContexts {
+  readonly #entries = new WeakMap<ServerTlsPlan, Entry>()
+  readonly #onProblem: (message: string) => void
+  readonly #now: () => number
+
+  constructor(options: { onProblem: (message: string) => void; now?: () => number }) {
+    this.#onProblem = options.onProblem
+    this.#now = options.now ?? Date.now
+  }
+
+  /** The context to answer a handshake with, or null: no usable certificate, refuse. */
+  contextFor(plan: ServerTlsPlan): SecureContext | null {
+    const entry = this.#entries.get(plan)
+    if (entry === undefined) return this.#load(plan, null)
+    const hasFiles = entry.stamp !== ''
+    if (!hasFiles || this.#now() - entry.checkedAtMs < FILE_CHECK_INTERVAL_MS) return entry.context
+    entry.checkedAtMs = this.#now()
+    if (stampOf(plan.certificates) === entry.stamp) return entry.context
+    return this.#load(plan, entry)
+  }
+
+  #load(plan: ServerTlsPlan, previous: Entry | null): SecureContext | null {
+    const stamp = stampOf(plan.certificates)
+    const context = this.#create(plan) ?? (previous === null ? null : previous.context)
+    this.#entries.set(plan, { context, stamp, checkedAtMs: this.#now() })
+    return context
+  }
+
+  #create(plan: ServerTlsPlan): SecureContext | null {
+    const pairs = this.#readPairs(plan.certificates)
+    if (pairs === null) return null
+    try {
+      return createSecureContext({
+        cert: pairs.map((pair) => pair.certificate),
+        key: pairs.map((pair) => pair.key),
+        minVersion: plan.minVersion,
+        maxVersion: plan.maxVersion,
+        ...(plan.ciphers === null ? {} : { ciphers: plan.ciphers }),
+        honorCipherOrder: true,
+      })
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#onProblem(`certificate ${plan.certificates[0]!.name}: TLS settings refused: ${reason}`)
+      return null
+    }
+  }
+
+  #readPairs(
+    sources: readonly CertificateSource[],
+  ): readonly { certificate: string; key: string }[] | null {
+    const pairs: { certificate: string; key: string }[] = []
+    for (const source of sources) {
+      const pair = readPair(source)
+      const error =
+        typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key, this.#now())
+      if (error !== null) {
+        this.#onProblem(`certificate ${source.name}: ${error}`)
+        return null
+      }
+      if (typeof pair !== 'string') pairs.push(pair)
+    }
+    return pairs.length === 0 ? null : pairs
+  }
+}
+
+function readPair(source: CertificateSource): { certificate: string; key: string } | string {
+  if (source.kind === 'pem') return { certificate: source.certificate, key: source.key.reveal() }
+  try {
+    return {
+      certificate: readFileSync(source.certificate, 'latin1'),
+      key: readFileSync(source.key, 'latin1'),
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+function stampOf(sources: readonly CertificateSource[]): string {
+  let stamp = ''
+  for (const source of sources) {
+    if (source.kind === 'files') stamp += `${fileStamp(source.certificate)} ${fileStamp(source.key)} `
+  }
+  return stamp
+}
+
+function fileStamp(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? 'missing' : `${stat.mtimeMs}:${stat.size}:${stat.ino}`
+}

@@ -1,0 +1,419 @@
+import type { Socket } from 'node:net'
+import { ChunkedDecoder } from '../http/chunked-decoder.ts'
+import type { Headers } from '../http/headers.ts'
+import { HeadReader } from '../http/head-reader.ts'
+import { CHUNKED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
+import { SocketWriter } from '../http/socket-writer.ts'
+import { tickQueue, type Ticked } from '../http/tick-queue.ts'
+import { UNKNOWN_LENGTH } from '../http/request.ts'
+import type { UpstreamFailure } from './failure.ts'
+import {
+  closedBeforeHead,
+  closedWithinBody,
+  malformedResponse,
+  refusedRequest,
+} from './h1-failures.ts'
+import { hasBodySemantics, writeRequestHead } from './h1-request-writer.ts'
+import type { H1Settings } from './h1-settings.ts'
+import { H1Stream } from './h1-stream.ts'
+import { socketAddress } from './h1-tunnel.ts'
+import type {
+  AttemptObserver,
+  UpstreamHandler,
+  UpstreamRequest,
+  UpstreamStream,
+} from './transport.ts'
+
+/** The pool that owns a connection. */
+export interface ConnectionOwner {
+  /** The answer is complete and the connection may take another request now. */
+  onConnectionIdle(connection: H1Connection): void
+  /** The connection is gone, or will take no further request. Exactly once. */
+  onConnectionClosed(connection: H1Connection): void
+}
+
+/** What the next bytes from the backend are. */
+const IDLE = 0
+const HEAD = 1
+const BODY = 2
+const UNTIL_CLOSE = 3
+const TUNNEL = 4
+const CLOSED = 5
+
+/**
+ * One connection to a backend that speaks HTTP/1.1: one request at a time, never pipelined. Any
+ * doubt about where an answer ends, and any byte that nobody asked for, ends the connection.
+ */
+export class H1Connection implements Ticked {
+  /** Remote and local `address:port`. */
+  readonly remote: string
+  readonly local: string
+  /** Requests started so far. */
+  requests = 0
+  /** `Keep-Alive: timeout` of the latest answer in milliseconds, or -1. */
+  keepAliveMs = -1
+  queued = false
+
+  readonly #socket: Socket
+  readonly #settings: H1Settings
+  readonly #owner: ConnectionOwner
+  readonly #writer: SocketWriter
+  readonly #reader: HeadReader
+  readonly #parser: ResponseHeadParser
+  #decoder: ChunkedDecoder | null = null
+  #stream: H1Stream | null = null
+  #state = IDLE
+  /** Body bytes still to come. */
+  #remaining = 0
+  #informational = 0
+  #receivedBytes = false
+  #paused = false
+  #peerEnded = false
+  #outputEnded = false
+  #reported = false
+  #error: unknown = null
+
+  /** `socket` is connected (TLS: handshake done and peer verified); the connection owns it now. */
+  constructor(socket: Socket, settings: H1Settings, owner: ConnectionOwner) {
+    this.#socket = socket
+    this.#settings = settings
+    this.#owner = owner
+    this.#writer = new SocketWriter(socket)
+    this.#reader = new HeadReader(settings.maxHeadBytes, 0)
+    this.#parser = new ResponseHeadParser(settings.maxHeaderFields)
+    this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
+    this.local = socketAddress(socket.localAddress, socket.localPort)
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+    socket.on('timeout', this.#onIdleTunnel)
+  }
+
+  /** True when a request may be started. */
+  get idle(): boolean {
+    return this.#state === IDLE
+  }
+
+  /** Sends a request; only on an idle connection. */
+  start(
+    request: UpstreamRequest,
+    handler: UpstreamHandler,
+    observer: AttemptObserver,
+  ): UpstreamStream {
+    this.requests++
+    const stream = new H1Stream(this, this.#writer, request, handler, observer)
+    this.#stream = stream
+    this.#state = HEAD
+    this.#informational = 0
+    this.#receivedBytes = false
+    observer.onAttemptStart()
+    const head = writeRequestHead(request)
+    if (head === null) {
+      process.nextTick(failRefused, this, stream)
+      return stream
+    }
+    this.#writer.text(head)
+    // A head with a body waits for the first chunk: both leave in one write.
+    if (stream.requestEnded) this.#writer.flush()
+    else this.schedule()
+    handler.onUpstreamReady(stream)
+    return stream
+  }
+
+  /** Closes the connection; a running attempt fails as if the peer had closed it. */
+  close(): void {
+    this.#socket.destroy()
+    this.#report()
+  }
+
+  // ---- reading
+
+  readonly #onData = (chunk: Buffer): void => {
+    let at = 0
+    while (at < chunk.length) {
+      switch (this.#state) {
+        case HEAD:
+          this.#receivedBytes = true
+          at = this.#readHead(chunk, at)
+          break
+        case BODY:
+          at = this.#readBody(chunk, at)
+          break
+        case UNTIL_CLOSE:
+        case TUNNEL:
+          this.#deliver(chunk, at, chunk.length)
+          return
+        default:
+          // Bytes that belong to no request: another client's answer, or an attack on it.
+          this.#destroy()
+          return
+      }
+    }
+  }
+
+  #readHead(chunk: Buffer, at: number): number {
+    const reader = this.#reader
+    if (!reader.read(chunk, at)) {
+      if (reader.refusal !== null) this.#fail(malformedResponse(reader.refusal.reason))
+      return chunk.length
+    }
+    const next = reader.next
+    const refusal = this.#parser.parse(reader.text, reader.end)
+    reader.text = ''
+    if (refusal !== null) {
+      this.#fail(malformedResponse(refusal.reason))
+      return chunk.length
+    }
+    if (this.#parser.status < 200) this.#takeInformational()
+    else this.#takeFinalHead(next < chunk.length)
+    return next
+  }
+
+  #takeInformational(): void {
+    const stream = this.#stream!
+    const { status, headers } = this.#parser
+    if (status === 101) {
+      const upgrade = stream.request.upgrade
+      if (upgrade === null || this.#parser.upgrade !== upgrade) {
+        this.#fail(malformedResponse('unexpected-101'))
+      } else this.#openTunnel(stream)
+      return
+    }
+    if (++this.#informational > this.#settings.maxInformational) {
+      this.#fail(malformedResponse('too-many-informational'))
+    } else if (status !== 100 || stream.request.expectsContinue) {
+      stream.handler.onUpstreamInformational(status, headers)
+    }
+  }
+
+  #takeFinalHead(surplus: boolean): void {
+    const stream = this.#stream!
+    const parser = this.#parser
+    const { method } = stream.request
+    const { status } = parser
+    if (method === 'CONNECT' && status < 300) {
+      this.#openTunnel(stream)
+      return
+    }
+    this.keepAliveMs = parser.keepAliveMs
+    const bodiless = method === 'HEAD' || status === 204 || status === 304
+    const length =
+      status === 204 || (status === 304 && parser.framing !== FIXED_LENGTH) ? 0 : parser.length
+    if (bodiless || parser.length === 0) this.#state = BODY
+    else if (parser.framing === FIXED_LENGTH || parser.framing === CHUNKED) this.#state = BODY
+    else this.#state = UNTIL_CLOSE
+    this.#remaining = bodiless ? 0 : parser.length
+    if (this.#remaining === UNKNOWN_LENGTH && this.#state === BODY) this.#prepareDecoder()
+    stream.observer.onAttemptStatus(status)
+    stream.handler.onUpstreamHead(status, parser.headers, length)
+    if (this.#stream === stream && this.#remaining === 0) this.#complete(stream, null, surplus)
+  }
+
+  #prepareDecoder(): void {
+    if (this.#decoder === null) this.#decoder = new ChunkedDecoder(this.#settings)
+    else this.#decoder.reset()
+  }
+
+  #readBody(chunk: Buffer, at: number): number {
+    const stream = this.#stream!
+    if (this.#remaining !== UNKNOWN_LENGTH) {
+      const end = Math.min(chunk.length, at + this.#remaining)
+      this.#remaining -= end - at
+      this.#deliver(chunk, at, end)
+      if (this.#stream === stream && this.#remaining === 0) {
+        this.#complete(stream, null, end < chunk.length)
+      }
+      return end
+    }
+    const decoder = this.#decoder!
+    const valid = decoder.read(chunk, at)
+    this.#deliver(chunk, decoder.payloadStart, decoder.payloadEnd)
+    if (this.#stream !== stream) return chunk.length
+    if (!valid) {
+      this.#fail(malformedResponse(decoder.refusal!.reason))
+      return chunk.length
+    }
+    if (decoder.done) this.#complete(stream, decoder.trailers, decoder.next < chunk.length)
+    return decoder.next
+  }
+
+  #deliver(chunk: Buffer, start: number, end: number): void {
+    const stream = this.#stream
+    if (start === end || stream === null) return
+    const whole = start === 0 && end === chunk.length
+    stream.handler.onUpstreamBody(whole ? chunk : chunk.subarray(start, end))
+  }
+
+  /**
+   * The answer is complete. The connection lives on only when both sides agree on where it ended:
+   * `surplus` bytes behind it would become the answer to somebody else's request.
+   */
+  #complete(stream: H1Stream, trailers: Headers | null, surplus: boolean): void {
+    const { method, bodyLength } = stream.request
+    const reusable =
+      !surplus &&
+      stream.requestEnded &&
+      this.#socket.writableLength === 0 &&
+      !this.#parser.closes &&
+      this.#parser.keepAliveMs !== 0 &&
+      !this.#peerEnded &&
+      this.#state === BODY &&
+      (bodyLength === 0 || hasBodySemantics(method))
+    stream.over = true
+    this.#stream = null
+    this.resumeReading()
+    if (reusable) this.#state = IDLE
+    else this.#destroy()
+    stream.observer.onAttemptEnd()
+    stream.handler.onUpstreamEnd(trailers)
+    if (this.#state === IDLE) this.#owner.onConnectionIdle(this)
+  }
+
+  // ---- tunnels
+
+  #openTunnel(stream: H1Stream): void {
+    this.#state = TUNNEL
+    stream.isTunnel = true
+    stream.requestEnded = true
+    this.#socket.setTimeout(this.#settings.tunnelIdleTimeoutMs)
+    stream.observer.onAttemptStatus(this.#parser.status)
+    stream.handler.onUpstreamHead(this.#parser.status, this.#parser.headers, UNKNOWN_LENGTH)
+  }
+
+  endTunnelOutput(): void {
+    if (this.#outputEnded) return
+    this.#outputEnded = true
+    this.schedule()
+  }
+
+  readonly #onIdleTunnel = (): void => {
+    if (this.#state === TUNNEL) this.#socket.destroy()
+  }
+
+  // ---- writing, called by the stream
+
+  schedule(): void {
+    tickQueue.schedule(this)
+  }
+
+  onTick(): void {
+    this.#writer.flush()
+    if (this.#outputEnded && !this.#socket.writableEnded) {
+      this.#socket.end()
+      this.#endTunnelIfDone()
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    this.#writer.drained()
+    const stream = this.#stream
+    if (stream === null || !stream.waitsForDrain) return
+    stream.waitsForDrain = false
+    stream.handler.onUpstreamDrain()
+  }
+
+  pauseReading(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#socket.pause()
+  }
+
+  resumeReading(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#socket.resume()
+  }
+
+  // ---- ending
+
+  abandon(stream: H1Stream): void {
+    stream.over = true
+    this.#stream = null
+    this.#destroy()
+    stream.observer.onAttemptEnd()
+  }
+
+  /** The body does not have the announced length: the backend must not take the rest for more. */
+  failLength(): void {
+    this.#error = new Error('request body does not match its content-length')
+    this.#destroySocket()
+  }
+
+  failRefused(stream: H1Stream): void {
+    if (this.#stream === stream) this.#fail(refusedRequest())
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    const stream = this.#stream
+    if (stream === null) {
+      this.#destroy()
+      return
+    }
+    stream.over = true
+    this.#stream = null
+    this.#destroy()
+    stream.observer.onAttemptFailure(failure)
+    stream.observer.onAttemptEnd()
+    stream.handler.onUpstreamFailure(failure)
+  }
+
+  readonly #onEnd = (): void => {
+    this.#peerEnded = true
+    const stream = this.#stream
+    if (stream === null) this.#destroy()
+    else if (this.#state === UNTIL_CLOSE) this.#complete(stream, null, false)
+    else if (this.#state !== TUNNEL) this.#fail(this.#closedFailure(null))
+    else {
+      stream.handler.onUpstreamEnd(null)
+      this.#endTunnelIfDone()
+    }
+  }
+
+  #endTunnelIfDone(): void {
+    const stream = this.#stream
+    if (stream === null || !this.#peerEnded || !this.#outputEnded) return
+    stream.over = true
+    this.#stream = null
+    stream.observer.onAttemptEnd()
+  }
+
+  #closedFailure(cause: unknown): UpstreamFailure {
+    return this.#state === HEAD
+      ? closedBeforeHead(cause, this.#receivedBytes)
+      : closedWithinBody(cause)
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error = error
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#stream !== null) this.#fail(this.#closedFailure(this.#error))
+    this.#state = CLOSED
+    this.#report()
+  }
+
+  #destroy(): void {
+    this.#state = CLOSED
+    this.#destroySocket()
+    this.#report()
+  }
+
+  #destroySocket(): void {
+    this.#socket.destroy()
+  }
+
+  #report(): void {
+    if (this.#reported) return
+    this.#reported = true
+    this.#owner.onConnectionClosed(this)
+  }
+}
+
+function failRefused(connection: H1Connection, stream: H1Stream): void {
+  connection.failRefused(stream)
+}

@@ -1,0 +1,142 @@
+import type { Socket } from 'node:net'
+import { SocketWriter } from '../http/socket-writer.ts'
+import { tickQueue, type Ticked } from '../http/tick-queue.ts'
+import { closedWithinBody } from './h1-failures.ts'
+import type { AttemptObserver, UpstreamHandler, UpstreamStream } from './transport.ts'
+
+const MAPPED_IPV4 = '::ffff:'
+
+/** `address:port` of a socket's side, IPv6 in brackets; '' when the socket has none. */
+export function socketAddress(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || port === undefined) return ''
+  if (address.startsWith(MAPPED_IPV4)) return `${address.slice(MAPPED_IPV4.length)}:${port}`
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/**
+ * A connected socket as a raw tunnel: bytes both ways, each side closed on its own. After the
+ * peer's half-close (onUpstreamEnd) our side goes on: drain and failure are still reported.
+ */
+export class TunnelConnection implements UpstreamStream, Ticked {
+  readonly remote: string
+  readonly local: string
+  readonly reused = false
+  queued = false
+
+  readonly #socket: Socket
+  readonly #handler: UpstreamHandler
+  readonly #observer: AttemptObserver
+  readonly #writer: SocketWriter
+  #waitsForDrain = false
+  #outputEnded = false
+  #peerEnded = false
+  #over = false
+  #error: unknown = null
+
+  /** `idleTimeoutMs` without a byte in either direction destroys the tunnel; 0 for never. */
+  constructor(
+    socket: Socket,
+    idleTimeoutMs: number,
+    handler: UpstreamHandler,
+    observer: AttemptObserver,
+  ) {
+    this.#socket = socket
+    this.#handler = handler
+    this.#observer = observer
+    this.#writer = new SocketWriter(socket)
+    this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
+    this.local = socketAddress(socket.localAddress, socket.localPort)
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    socket.setTimeout(idleTimeoutMs)
+  }
+
+  /** Counts the attempt, announces the tunnel to the handler and begins to read. */
+  start(): void {
+    const socket = this.#socket
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('timeout', this.#onTimeout)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+    this.#observer.onAttemptStart()
+    this.#observer.onAttemptStatus(200)
+    this.#handler.onUpstreamReady(this)
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    if (this.#over || this.#outputEnded || chunk.length === 0) return true
+    this.#writer.bytes(chunk)
+    tickQueue.schedule(this)
+    if (!this.#writer.blocked) return true
+    this.#waitsForDrain = true
+    return false
+  }
+
+  sendEnd(): void {
+    if (this.#over || this.#outputEnded) return
+    this.#outputEnded = true
+    tickQueue.schedule(this)
+  }
+
+  pauseResponse(): void {
+    if (!this.#over) this.#socket.pause()
+  }
+
+  resumeResponse(): void {
+    if (!this.#over) this.#socket.resume()
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#socket.destroy()
+  }
+
+  onTick(): void {
+    this.#writer.flush()
+    if (!this.#outputEnded || this.#socket.writableEnded) return
+    this.#socket.end()
+    if (this.#peerEnded && !this.#over) this.#finish()
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#observer.onAttemptEnd()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#over) this.#handler.onUpstreamBody(chunk)
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#over) return
+    this.#peerEnded = true
+    this.#handler.onUpstreamEnd(null)
+    if (this.#outputEnded && !this.#over) this.#finish()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#writer.drained()
+    if (!this.#waitsForDrain || this.#over) return
+    this.#waitsForDrain = false
+    this.#handler.onUpstreamDrain()
+  }
+
+  readonly #onTimeout = (): void => {
+    this.#socket.destroy()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error = error
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#over) return
+    const failure = closedWithinBody(this.#error)
+    this.#observer.onAttemptFailure(failure)
+    this.#finish()
+    this.#handler.onUpstreamFailure(failure)
+  }
+}

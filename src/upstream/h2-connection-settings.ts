@@ -1,0 +1,36 @@
+/** Limits of HTTP/2 connections to upstreams. Times are milliseconds, sizes bytes. */
+export class H2ConnectionSettings {
+  /**
+   * Streams on one connection, whatever more the peer allows. Mirrors DestinationRule
+   * connectionPool.http.maxConcurrentStreams; default as Envoy's.
+   */
+  readonly maxConcurrentStreams: number
+  /** Flow-control window of one stream: what a response may hold in memory while it is paused. */
+  readonly streamWindowBytes: number
+  readonly connectionWindowBytes: number
+  /** sendBody returns false beyond this many unsent bytes. */
+  readonly highWaterBytes: number
+  readonly maxHeadBytes: number
+  readonly maxHeaderFields: number
+  /** 1xx heads of one response. */
+  readonly maxInformational: number
+  /** Silence, with streams open, before a PING asks whether the peer is alive. */
+  readonly pingIntervalMs: number
+  /** Time for the answer to that PING. */
+  readonly pingTimeoutMs: number
+  /** How long the peer may take to close after close(). */
+  readonly lingerTimeoutMs: number
+
+  constructor(settings: Partial<H2ConnectionSettings> = {}) {
+    this.maxConcurrentStreams = settings.maxConcurrentStreams ?? 2_147_483_647
+    this.streamWindowBytes = settings.streamWindowBytes ?? 65_536
+    this.connectionWindowBytes = settings.connectionWindowBytes ?? 1_048_576
+    this.highWaterBytes = settings.highWaterBytes ?? 32_768
+    this.maxHeadBytes = settings.maxHeadBytes ?? 61_440
+    this.maxHeaderFields = settings.maxHeaderFields ?? 100
+    this.maxInformational = settings.maxInformational ?? 32
+    this.pingIntervalMs = settings.pingIntervalMs ?? 30_000
+    this.pingTimeoutMs = settings.pingTimeoutMs ?? 15_000
+    this.lingerTimeoutMs = settings.lingerTimeoutMs ?? 1_000
+  }
+}

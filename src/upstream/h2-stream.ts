@@ -1,0 +1,331 @@
+import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
+import { appendFields, fieldObject, receivedFields, type H2FieldObject } from '../http/h2-fields.ts'
+import { H2Outflow, type H2OutflowOwner } from '../http/h2-outflow.ts'
+import { cancelStream } from '../http/h2-reset.ts'
+import type { Headers } from '../http/headers.ts'
+import { UNKNOWN_LENGTH } from '../http/request.ts'
+import type { UpstreamFailure } from './failure.ts'
+import { failure } from './failures.ts'
+import type { H2Connection } from './h2-connection.ts'
+import { readResponseHead } from './h2-response.ts'
+import type {
+  AttemptObserver,
+  UpstreamHandler,
+  UpstreamRequest,
+  UpstreamStream,
+} from './transport.ts'
+
+const attemptOf = Symbol('attempt')
+
+/** A stream that knows its attempt: listeners are shared functions instead of closures. */
+interface OwnedStream extends ClientHttp2Stream {
+  [attemptOf]: H2UpstreamStream
+}
+
+/** One request on an HTTP/2 connection to an upstream. */
+export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
+  readonly remote: string
+  readonly local: string
+  readonly reused: boolean
+  /** Bytes of body that arrived, for the check against content-length. */
+  readonly #connection: H2Connection
+  readonly #request: UpstreamRequest
+  readonly #handler: UpstreamHandler
+  readonly #observer: AttemptObserver
+  #stream: ClientHttp2Stream | null
+  #outflow: H2Outflow | null
+  #requestEnded: boolean
+  #trailersOpen: boolean
+  #requestTrailers: H2FieldObject | null
+  #headSeen: boolean
+  #informational: number
+  #expectedBytes: number
+  #receivedBytes: number
+  #trailers: Headers | null
+  #paused: boolean
+  #cause: unknown
+  #over: boolean
+
+  constructor(
+    connection: H2Connection,
+    request: UpstreamRequest,
+    handler: UpstreamHandler,
+    observer: AttemptObserver,
+    reused: boolean,
+  ) {
+    this.remote = connection.remote
+    this.local = connection.local
+    this.reused = reused
+    this.#connection = connection
+    this.#request = request
+    this.#handler = handler
+    this.#observer = observer
+    this.#stream = null
+    this.#outflow = null
+    this.#requestEnded = false
+    this.#trailersOpen = false
+    this.#requestTrailers = null
+    this.#headSeen = false
+    this.#informational = 0
+    this.#expectedBytes = UNKNOWN_LENGTH
+    this.#receivedBytes = 0
+    this.#trailers = null
+    this.#paused = false
+    this.#cause = null
+    this.#over = false
+  }
+
+  get headSeen(): boolean {
+    return this.#headSeen
+  }
+
+  /** Stream id, or 0 when none was assigned: the request never left. */
+  get id(): number {
+    return this.#stream?.id ?? 0
+  }
+
+  get rstCode(): number {
+    return this.#stream?.rstCode ?? constants.NGHTTP2_NO_ERROR
+  }
+
+  /** What node:http2 reported before it closed the stream, or null. */
+  get cause(): unknown {
+    return this.#cause
+  }
+
+  /** Writes the head and calls onUpstreamReady. */
+  open(session: ClientHttp2Session): void {
+    const request = this.#request
+    const isTunnel = request.method === 'CONNECT'
+    const ends = request.bodyLength === 0 && !isTunnel
+    // Waiting for trailers costs a frame of its own; a known length without Trailer has none.
+    const waits =
+      !ends &&
+      !isTunnel &&
+      (request.bodyLength === UNKNOWN_LENGTH || request.headers.has('trailer'))
+    const stream = session.request(requestFields(request), {
+      endStream: ends,
+      waitForTrailers: waits,
+    })
+    this.#stream = stream
+    this.#requestEnded = ends
+    this.#trailersOpen = waits
+    const owned = stream as OwnedStream
+    owned[attemptOf] = this
+    owned.on('error', onStreamError)
+    owned.on('close', onStreamClose)
+    owned.on('headers', onStreamHeaders)
+    owned.on('response', onStreamResponse)
+    owned.on('trailers', onStreamTrailers)
+    this.#handler.onUpstreamReady(this)
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    const stream = this.#stream
+    if (!this.#canSend() || stream === null || chunk.length === 0) return true
+    this.#outflow ??= new H2Outflow(stream, this, this.#connection.settings.highWaterBytes)
+    return this.#outflow.write(chunk)
+  }
+
+  sendEnd(trailers: Headers | null): void {
+    const stream = this.#stream
+    if (!this.#canSend() || stream === null) return
+    this.#requestEnded = true
+    if (this.#trailersOpen) {
+      this.#requestTrailers = fieldObject(trailers)
+      stream.on('wantTrailers', onWantTrailers)
+    }
+    stream.end()
+  }
+
+  pauseResponse(): void {
+    if (this.#paused || this.#over) return
+    this.#paused = true
+    if (this.#headSeen) this.#stream?.pause()
+  }
+
+  resumeResponse(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (this.#headSeen && !this.#over) this.#stream?.resume()
+  }
+
+  abort(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#reset()
+  }
+
+  /** Ends the attempt with a failure. Nothing follows. */
+  fail(reason: UpstreamFailure): void {
+    if (this.#over) return
+    this.#observer.onAttemptFailure(reason)
+    this.#finish()
+    this.#reset()
+    this.#handler.onUpstreamFailure(reason)
+  }
+
+  onOutflowProgress(): void {}
+
+  onOutflowDrain(): void {
+    if (!this.#over && !this.#requestEnded) this.#handler.onUpstreamDrain()
+  }
+
+  takeInformational(rawHeaders: readonly string[]): void {
+    if (this.#over || this.#headSeen) return
+    const head = readResponseHead(rawHeaders)
+    this.#informational++
+    if (head === null || this.#informational > this.#connection.settings.maxInformational) {
+      this.fail(failure('protocol-error', 'http2.informational'))
+    } else this.#handler.onUpstreamInformational(head.status, head.headers)
+  }
+
+  takeResponse(rawHeaders: readonly string[], endStream: boolean): void {
+    if (this.#over) return
+    const head = readResponseHead(rawHeaders)
+    const owned = this.#stream as OwnedStream | null
+    if (head === null || owned === null) {
+      this.fail(failure('protocol-error', 'http2.response.head'))
+      return
+    }
+    const bodiless = this.#request.method === 'HEAD' || head.status === 304
+    this.#headSeen = true
+    this.#expectedBytes = bodiless ? UNKNOWN_LENGTH : head.length
+    this.#observer.onAttemptStatus(head.status)
+    const length = endStream && !bodiless ? 0 : head.length
+    this.#handler.onUpstreamHead(
+      head.status,
+      head.headers,
+      endStream ? Math.max(length, 0) : length,
+    )
+    if (this.#over) return
+    if (endStream) {
+      this.#complete()
+      return
+    }
+    owned.on('end', onStreamEnd)
+    owned.on('data', onStreamData)
+    if (this.#paused) owned.pause()
+  }
+
+  takeData(chunk: Buffer): void {
+    if (this.#over) return
+    this.#receivedBytes += chunk.length
+    this.#handler.onUpstreamBody(chunk)
+  }
+
+  takeTrailers(rawHeaders: readonly string[]): void {
+    this.#trailers = receivedFields(rawHeaders)
+  }
+
+  takeEnd(): void {
+    if (this.#over) return
+    // A reset with NO_ERROR ends the readable side like END_STREAM does; the length tells them apart.
+    if (this.#expectedBytes !== UNKNOWN_LENGTH && this.#expectedBytes !== this.#receivedBytes) {
+      this.fail(this.#connection.classify(this))
+    } else this.#complete()
+  }
+
+  takeError(error: unknown): void {
+    this.#cause = error
+  }
+
+  takeClose(): void {
+    if (!this.#over) this.fail(this.#connection.classify(this))
+    this.#connection.onStreamClosed()
+  }
+
+  sendTrailers(): void {
+    const stream = this.#stream
+    if (stream === null || this.#over || stream.closed || stream.destroyed) return
+    stream.sendTrailers(this.#requestTrailers ?? {})
+  }
+
+  #complete(): void {
+    const trailers = this.#trailers
+    this.#finish()
+    // An answer before the end of the request: nobody wants the rest of the request any more.
+    if (!this.#requestEnded) this.#reset()
+    this.#handler.onUpstreamEnd(trailers)
+  }
+
+  #canSend(): boolean {
+    const stream = this.#stream
+    return (
+      !this.#over && !this.#requestEnded && stream !== null && !stream.closed && !stream.destroyed
+    )
+  }
+
+  #reset(): void {
+    if (this.#stream !== null) cancelStream(this.#stream)
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#observer.onAttemptEnd()
+  }
+}
+
+function requestFields(request: UpstreamRequest): string[] {
+  const list = [':method', request.method]
+  if (request.method !== 'CONNECT') list.push(':scheme', request.scheme)
+  list.push(':authority', request.authority)
+  if (request.method !== 'CONNECT') list.push(':path', request.target)
+  appendFields(list, request.headers)
+  if (request.bodyLength > 0) list.push('content-length', String(request.bodyLength))
+  else if (request.bodyLength === 0 && expectsBody(request.method)) list.push('content-length', '0')
+  if (request.expectsContinue) list.push('expect', '100-continue')
+  return list
+}
+
+/** Methods whose empty body is worth saying (RFC 9110 8.6). */
+function expectsBody(method: string): boolean {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH'
+}
+
+function onStreamHeaders(
+  this: OwnedStream,
+  _headers: unknown,
+  _flags: number,
+  rawHeaders: readonly string[],
+): void {
+  this[attemptOf].takeInformational(rawHeaders)
+}
+
+function onStreamResponse(
+  this: OwnedStream,
+  _headers: unknown,
+  flags: number,
+  rawHeaders: readonly string[],
+): void {
+  this[attemptOf].takeResponse(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
+}
+
+function onStreamTrailers(
+  this: OwnedStream,
+  _headers: unknown,
+  _flags: number,
+  rawHeaders: readonly string[],
+): void {
+  this[attemptOf].takeTrailers(rawHeaders)
+}
+
+function onStreamData(this: OwnedStream, chunk: Buffer): void {
+  this[attemptOf].takeData(chunk)
+}
+
+function onStreamEnd(this: OwnedStream): void {
+  this[attemptOf].takeEnd()
+}
+
+function onStreamError(this: OwnedStream, error: unknown): void {
+  this[attemptOf].takeError(error)
+}
+
+function onStreamClose(this: OwnedStream): void {
+  this[attemptOf].takeClose()
+}
+
+function onWantTrailers(this: OwnedStream): void {
+  this[attemptOf].sendTrailers()
+}

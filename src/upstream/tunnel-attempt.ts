@@ -1,0 +1,101 @@
+import type { Socket } from 'node:net'
+import type { ConnectionBudget } from './connection-budget.ts'
+import { Dial, type DialListener, type DialTarget } from './dial.ts'
+import type { UpstreamFailure } from './failure.ts'
+import { TunnelConnection } from './h1-tunnel.ts'
+import type { PoolOwner } from './pool.ts'
+import type { AttemptObserver, UpstreamHandler } from './transport.ts'
+
+/** Who decides about a tunnel's dial where several race for one attempt. */
+export interface TunnelGate {
+  onTunnelConnected(tunnel: TunnelAttempt): void
+  onTunnelFailed(tunnel: TunnelAttempt, failure: UpstreamFailure): void
+}
+
+/**
+ * A raw tunnel from its dial to its end: counts as one connection of the cluster all the while.
+ * Create one only when the budget has room.
+ */
+export class TunnelAttempt implements DialListener, AttemptObserver {
+  /** `address:port` of the endpoint. */
+  readonly remote: string
+  readonly #handler: UpstreamHandler
+  readonly #owner: PoolOwner
+  readonly #budget: ConnectionBudget
+  readonly #gate: TunnelGate | null
+  readonly #dial: Dial
+  #tunnel: TunnelConnection | null
+  #over: boolean
+
+  constructor(init: {
+    target: DialTarget
+    handler: UpstreamHandler
+    owner: PoolOwner & { readonly key: string }
+    budget: ConnectionBudget
+    gate: TunnelGate | null
+  }) {
+    const { owner, budget } = init
+    this.remote = owner.key
+    this.#handler = init.handler
+    this.#owner = owner
+    this.#budget = budget
+    this.#gate = init.gate
+    this.#tunnel = null
+    this.#over = false
+    budget.occupy()
+    owner.connections++
+    owner.connectionsTotal++
+    this.#dial = new Dial(init.target, budget.limits, this)
+  }
+
+  abort(): void {
+    if (this.#tunnel !== null) {
+      this.#tunnel.abort()
+      return
+    }
+    this.#dial.abort()
+    this.#release()
+  }
+
+  onDialConnected(socket: Socket): void {
+    if (this.#gate !== null) this.#gate.onTunnelConnected(this)
+    const { tcpIdleTimeoutMs } = this.#budget.limits
+    this.#tunnel = new TunnelConnection(socket, tcpIdleTimeoutMs, this.#handler, this)
+    this.#tunnel.start()
+  }
+
+  onDialFailed(failure: UpstreamFailure): void {
+    const counters = this.#budget.counters
+    counters.cxConnectFail++
+    if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
+    this.#owner.connectFailures++
+    this.#owner.onAttemptFailure(failure)
+    this.#release()
+    if (this.#gate === null) this.#handler.onUpstreamFailure(failure)
+    else this.#gate.onTunnelFailed(this, failure)
+  }
+
+  onAttemptStart(): void {
+    this.#owner.onAttemptStart()
+  }
+
+  onAttemptStatus(status: number): void {
+    this.#owner.onAttemptStatus(status)
+  }
+
+  onAttemptFailure(failure: UpstreamFailure): void {
+    this.#owner.onAttemptFailure(failure)
+  }
+
+  onAttemptEnd(): void {
+    this.#owner.onAttemptEnd()
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#owner.connections--
+    this.#budget.release()
+  }
+}

@@ -1,0 +1,78 @@
+import type { FilterExchange, Verdict } from '../../src/filters/filter.ts'
+import { type Filter, WAIT } from '../../src/filters/filter.ts'
+import type { Headers } from '../../src/http/headers.ts'
+import type { Request } from '../../src/http/request.ts'
+import { requestOf, type RequestSketch } from './requests.ts'
+
+export interface ExchangeSketch extends RequestSketch {
+  readonly clientAddress?: string
+  readonly clusterName?: string | null
+}
+
+/** What a filter made of a request: 200 stands for "went on". */
+export interface Outcome {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly flag: string
+  readonly details: string
+  /** The filter answered or went on without waiting. */
+  readonly synchronous: boolean
+}
+
+/** An exchange that ends where its filter ends: records the answer, or that the request went on. */
+export class RecordedExchange implements FilterExchange {
+  readonly request: Request
+  readonly clientAddress: string
+  readonly clusterName: string | null
+  ended = false
+  readonly done: Promise<Outcome>
+  readonly #added: Record<string, string> = {}
+  readonly #settle: (outcome: Outcome) => void
+  #synchronous = true
+  #settled = 0
+
+  constructor(sketch: ExchangeSketch = {}) {
+    this.request = requestOf(sketch)
+    this.clientAddress = sketch.clientAddress ?? '192.0.2.1'
+    this.clusterName = sketch.clusterName === undefined ? 'outbound|80||web' : sketch.clusterName
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    this.done = promise
+    this.#settle = resolve
+  }
+
+  /** How often the filter answered or resumed: more than once is a bug of the filter. */
+  get settled(): number {
+    return this.#settled
+  }
+
+  answer(status: number, headers: Headers, _body: string, flag: string, details: string): void {
+    this.ended = true
+    const fields: Record<string, string> = { ...this.#added }
+    for (let i = 0; i < headers.fields.length; i += 2) {
+      fields[headers.fields[i]!] = headers.fields[i + 1]!
+    }
+    this.#finish(status, fields, flag, details)
+  }
+
+  resume(): void {
+    if (!this.ended) this.#finish(200, this.#added, '', '')
+  }
+
+  addResponseHeader(name: string, value: string): void {
+    this.#added[name] = value
+  }
+
+  /** Runs a filter the way the proxy does. */
+  run(filter: Filter): Promise<Outcome> {
+    const verdict: Verdict = filter.onRequest(this)
+    if (verdict === WAIT && this.#settled > 0) throw new Error('settled before it said it waits')
+    this.#synchronous = verdict !== WAIT
+    if (verdict !== WAIT && !this.ended) this.resume()
+    return this.done
+  }
+
+  #finish(status: number, headers: Record<string, string>, flag: string, details: string): void {
+    this.#settled++
+    this.#settle({ status, headers, flag, details, synchronous: this.#synchronous })
+  }
+}

@@ -1,0 +1,130 @@
+import { connect, type Socket } from 'node:net'
+
+export const DATA = 0
+export const HEADERS = 1
+export const RST_STREAM = 3
+export const SETTINGS = 4
+export const PING = 6
+export const GOAWAY = 7
+export const WINDOW_UPDATE = 8
+export const CONTINUATION = 9
+export const END_STREAM = 1
+export const ACK = 1
+export const END_HEADERS = 4
+
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
+
+/** One HTTP/2 frame (RFC 9113 4.1). */
+export function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** A header block of literals without indexing, the plainest HPACK there is (RFC 7541 6.2.2). */
+export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
+  const parts: Buffer[] = []
+  for (const [name, value] of fields) {
+    parts.push(Buffer.from([0]), hpackString(name), hpackString(value))
+  }
+  return Buffer.concat(parts)
+}
+
+function hpackString(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1')
+  return Buffer.concat([hpackInteger(bytes.length, 7), bytes])
+}
+
+function hpackInteger(value: number, prefixBits: number): Buffer {
+  const max = 2 ** prefixBits - 1
+  if (value < max) return Buffer.from([value])
+  const bytes = [max]
+  let rest = value - max
+  while (rest >= 128) {
+    bytes.push((rest % 128) + 128)
+    rest = Math.floor(rest / 128)
+  }
+  bytes.push(rest)
+  return Buffer.from(bytes)
+}
+
+export const GET_FIELDS: readonly (readonly [string, string])[] = [
+  [':method', 'GET'],
+  [':scheme', 'http'],
+  [':authority', 'shop.test'],
+  [':path', '/'],
+]
+
+export function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+export interface SeenFrame {
+  readonly type: number
+  readonly flags: number
+  readonly stream: number
+  readonly payload: Buffer
+}
+
+/** A client that speaks HTTP/2 in raw frames, for what no library would send. */
+export class FrameClient {
+  readonly socket: Socket
+  readonly frames: SeenFrame[] = []
+  closed = false
+  #buffered: Buffer = Buffer.alloc(0)
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', (chunk: Buffer) => this.#take(chunk))
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      this.closed = true
+    })
+  }
+
+  /** Connects and sends preface and SETTINGS (pairs of identifier and value). */
+  static async open(port: number, settings: readonly (readonly [number, number])[] = []): Promise<FrameClient> {
+    const socket = connect(port, '127.0.0.1')
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    const client = new FrameClient(socket)
+    const payload = settings.map(([id, value]) => {
+      const entry = Buffer.alloc(6)
+      entry.writeUInt16BE(id, 0)
+      entry.writeUInt32BE(value, 2)
+      return entry
+    })
+    client.send(PREFACE, frame(SETTINGS, 0, 0, Buffer.concat(payload)))
+    return client
+  }
+
+  send(...frames: readonly Buffer[]): void {
+    this.socket.write(Buffer.concat(frames))
+  }
+
+  find(type: number, stream?: number): SeenFrame | undefined {
+    return this.frames.find((seen) => seen.type === type && (stream === undefined || seen.stream === stream))
+  }
+
+  #take(chunk: Buffer): void {
+    this.#buffered = Buffer.concat([this.#buffered, chunk])
+    while (this.#buffered.length >= 9) {
+      const length = this.#buffered.readUIntBE(0, 3)
+      if (this.#buffered.length < 9 + length) return
+      this.frames.push({
+        type: this.#buffered.readUInt8(3),
+        flags: this.#buffered.readUInt8(4),
+        stream: this.#buffered.readUInt32BE(5),
+        payload: this.#buffered.subarray(9, 9 + length),
+      })
+      this.#buffered = this.#buffered.subarray(9 + length)
+    }
+  }
+}

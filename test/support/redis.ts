@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** A real redis-server on a free port of the loopback interface, without persistence. */
+export interface RedisServer extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  /** SIGSTOP: connections stay open, nothing answers. */
+  freeze(): void
+  /** SIGCONT */
+  thaw(): void
+  stop(): Promise<void>
+  /** Starts again on the same port, empty. */
+  restart(): Promise<void>
+}
+
+/** Another process may take the free port first. */
+const START_ATTEMPTS = 5
+
+export async function startRedis(options: { password?: string } = {}): Promise<RedisServer> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
+    try {
+      return await serve(port, options)
+    } catch (error) {
+      if (attempt === START_ATTEMPTS || isMissing(error)) throw error
+    }
+  }
+}
+
+async function serve(port: number, options: { password?: string }): Promise<RedisServer> {
+  let child = await start(port, options)
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+  const password = options.password === undefined ? '' : `:${options.password}@`
+  return {
+    port,
+    url: `redis://${password}127.0.0.1:${port}`,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    stop,
+    restart: async () => {
+      await stop()
+      child = await start(port, options)
+    },
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function start(port: number, options: { password?: string }): Promise<ChildProcess> {
+  const settings = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
+  if (options.password !== undefined) settings.push('--requirepass', options.password)
+  const child = spawn('redis-server', settings, { stdio: ['ignore', 'pipe', 'ignore'] })
+  await ready(child)
+  return child
+}
+
+function ready(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      if (output.includes('Ready to accept connections')) resolve()
+    })
+    child.once('error', (error) => {
+      reject(
+        isMissing(error)
+          ? new Error(
+              'redis-server is not installed; these tests need it (Debian: apt-get install redis-server)',
+              { cause: error },
+            )
+          : error,
+      )
+    })
+    child.once('exit', () => reject(new Error(`redis-server did not start: ${output}`)))
+  })
+}
+
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return ('code' in error && error.code === 'ENOENT') || isMissing(error.cause)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
