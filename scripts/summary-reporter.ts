@@ -7,7 +7,8 @@ export default class SummaryReporter implements Reporter {
     let failed = 0
     let skipped = 0
     for (const testModule of modules) {
-      if (testModule.state() === 'failed' && [...testModule.children.allTests()].length === 0) failed++
+      if (testModule.state() === 'failed' && [...testModule.children.allTests()].length === 0)
+        failed++
       for (const test of testModule.children.allTests()) {
         const { state } = test.result()
         if (state === 'passed') passed++

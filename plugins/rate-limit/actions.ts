@@ -5,7 +5,7 @@ import type { RequestMatcher } from './header-match.ts'
 import { headerValue, queryValue } from './request-values.ts'
 
 /** What an action said about a request: it added an entry (or nothing), or it voids the descriptor. */
-export type ActionOutcome = boolean
+type ActionOutcome = boolean
 
 /** One action of a `rate_limits` entry (Envoy RateLimit.Action). */
 export interface Action {

@@ -26,7 +26,7 @@ export interface FilterConfig {
   readonly rules: readonly DescriptorRule[]
 }
 
-export interface AddedHeader {
+interface AddedHeader {
   readonly name: string
   readonly value: string
   /** false: takes the place of a field of that name. */
@@ -35,7 +35,7 @@ export interface AddedHeader {
 
 const DEFAULT_TIMEOUT_MS = 20
 /** What `timeout: 0s` (no limit in Envoy) and longer times mean here. */
-export const MAX_TIMEOUT_MS = 10_000
+const MAX_TIMEOUT_MS = 10_000
 
 const REQUEST_TYPES = ['internal', 'external', 'both'] as const
 const APPEND_ACTIONS = [

@@ -32,7 +32,7 @@ test('deadlines end in the order they began, none before its time', async () => 
   }
   begin()
   begin()
-  await new Promise((resolve) => setTimeout(resolve, 10))
+  await waitFor('some of its time', () => performance.now() - started[0]!.startedAt > 10)
   begin()
   await waitFor('all three', () => expired.length === 3)
   expect(expired).toEqual(started)

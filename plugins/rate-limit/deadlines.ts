@@ -10,7 +10,7 @@ export abstract class Deadline {
 }
 
 /** Deadlines of one length: the first in is the first due, so one timer serves them all. */
-export class DeadlineList {
+class DeadlineList {
   readonly durationMs: number
   first: Deadline | null = null
   #last: Deadline | null = null

@@ -7,7 +7,7 @@ import {
 } from './counter-store.ts'
 
 /** Counters per window length. About 100 bytes each. */
-export const MAX_KEYS_PER_WINDOW = 250_000
+const MAX_KEYS_PER_WINDOW = 250_000
 
 /** All counters of one window length: they end together, so a new window drops them all. */
 class Window {

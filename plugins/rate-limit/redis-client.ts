@@ -31,7 +31,7 @@ declare module 'ioredis' {
 
 const CONNECT_TIMEOUT_MS = 500
 /** A connection with unanswered commands that stays silent this long is given up. */
-export const SILENCE_LIMIT_MS = 2000
+const SILENCE_LIMIT_MS = 2000
 /** A server that does not close its side is not waited for. */
 const DISCONNECT_TIMEOUT_MS = 500
 const RECONNECT_BASE_MS = 50

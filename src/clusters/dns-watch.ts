@@ -3,7 +3,10 @@ import { backoffMs } from '../base/backoff.ts'
 import type { Random } from '../base/random.ts'
 import type { ResolveFailure, Resolution, Resolver } from '../upstream/resolver.ts'
 
-/** Delays after failed lookups: MeshConfig dnsRefreshRate (60 s) is where they end. */
+/**
+ * Delays after failed lookups: MeshConfig dnsRefreshRate (60 s) is where they end. With the jitter,
+ * the first is longer than the resolver keeps a failure.
+ */
 const FAILURE_BASE_MS = 1_000
 const FAILURE_CAP_MS = 60_000
 /** Past the answer's TTL, so that the resolver's cache has let go of it. */

@@ -24,17 +24,6 @@ export type ClusterLookup =
   /** The policy could not be met safely; a finding says why. */
   | { readonly type: 'refused' }
 
-interface ClusterRequest {
-  readonly name: string
-  readonly service: MeshService
-  readonly port: MeshServicePort
-  readonly subset: string
-  readonly use: ClusterUse
-}
-
-/** What a route does with a cluster: exchange HTTP with it, or bytes. */
-export type ClusterUse = 'http' | 'opaque'
-
 /** Makes each cluster once, however many routes reach it. */
 export class ClusterBook {
   readonly #lookups = new Map<string, ClusterLookup>()
@@ -55,20 +44,12 @@ export class ClusterBook {
     this.#findings = init.findings
   }
 
-  /**
-   * `subset` is '' for the whole service. Whoever compiles HTTP asks before those who compile opaque
-   * routes: an HTTP route to a port declared tcp makes that cluster speak HTTP/1.1.
-   */
-  lookup(
-    service: MeshService,
-    port: MeshServicePort,
-    subset: string,
-    use: ClusterUse,
-  ): ClusterLookup {
+  /** `subset` is '' for the whole service. */
+  lookup(service: MeshService, port: MeshServicePort, subset: string): ClusterLookup {
     const name = clusterName(port.number, subset, service.host)
     const present = this.#lookups.get(name)
     if (present !== undefined) return present
-    const lookup = this.#make({ name, service, port, subset, use })
+    const lookup = this.#make(service, port, subset)
     this.#lookups.set(name, lookup)
     return lookup
   }
@@ -82,8 +63,7 @@ export class ClusterBook {
     return plans.toSorted((a, b) => compareText(a.name, b.name))
   }
 
-  #make(request: ClusterRequest): ClusterLookup {
-    const { name, service, port, subset: subsetName, use } = request
+  #make(service: MeshService, port: MeshServicePort, subsetName: string): ClusterLookup {
     const rule = this.#rules.find(service.host, service.namespace)
     const subset = subsetOf(rule, subsetName)
     if (subset === undefined) {
@@ -94,13 +74,13 @@ export class ClusterBook {
     const tls = upstreamTls(policy.tls, service, this.#credentials, this.#findings)
     if (tls.type === 'refused') return { type: 'refused' }
     const cluster = new ClusterPlan({
-      name,
+      name: clusterName(port.number, subsetName, service.host),
       destination: {
         service: service.host,
         serviceName: service.name,
         serviceNamespace: service.source === null ? 'unknown' : service.namespace,
       },
-      protocol: this.#protocol(port, policy, use),
+      protocol: this.#protocol(port, policy),
       discovery: discoveryOf(service.discovery, endpoints),
       endpoints,
       loadBalancer: loadBalancerPlan(policy.loadBalancer, this.#findings),
@@ -130,13 +110,10 @@ export class ClusterBook {
     return endpoints
   }
 
-  #protocol(
-    port: MeshServicePort,
-    policy: EffectivePolicy,
-    use: ClusterUse,
-  ): 'http1' | 'http2' | 'tcp' {
+  /** HTTP towards a port declared opaque is HTTP/1.1. */
+  #protocol(port: MeshServicePort, policy: EffectivePolicy): 'http1' | 'http2' | 'tcp' {
     if (port.protocol === 'http2') return 'http2'
-    if (port.protocol === 'tcp' || port.protocol === 'tls') return use === 'http' ? 'http1' : 'tcp'
+    if (port.protocol === 'tcp' || port.protocol === 'tls') return 'tcp'
     return this.#upgradesToHttp2(policy) ? 'http2' : 'http1'
   }
 

@@ -14,7 +14,7 @@ export interface CompileInput {
   readonly namespace: string
   /** Cluster domain, `cluster.local`. */
   readonly domain: string
-  /** null, or without any field: no MeshConfig was given. */
+  /** null: none was given. */
   readonly meshConfig: MeshConfigSpec | null
   /** Istio's own behaviour where Tidegate differs on purpose. */
   readonly compat: boolean

@@ -49,7 +49,6 @@ export function compileSnapshot(input: CompileInput): CompileResult {
   const filters = filterIndex({ ...input, set }, settings.rootNamespace, findings)
   const filtersFor: FiltersFor = (scope) => filters.filtersFor(scope)
 
-  // Everything that speaks HTTP comes before what carries opaque bytes: see ClusterBook.lookup.
   const owners = meshOwners(bindings.of(MESH), registry, findings)
   const hosts = [
     ...registry.all().map(({ host }) => host),

@@ -2,7 +2,7 @@ import type { ClusterPlan } from '../clusters/plan.ts'
 import { expandHost } from '../config/hosts.ts'
 import { isFqdn, isIpLiteral, isShortName } from '../config/names.ts'
 import type { DestinationSpec } from '../config/kinds/virtual-service.ts'
-import { clusterName, type ClusterBook, type ClusterUse } from './clusters.ts'
+import { clusterName, type ClusterBook } from './clusters.ts'
 import type { CompileSettings } from './compile-input.ts'
 import { describe, type Findings, type Place } from './findings.ts'
 import type { MeshService, MeshServicePort } from './registry/mesh-service.ts'
@@ -15,7 +15,6 @@ export interface DestinationScope {
   readonly listenerPort: number
   /** `mesh`: the client's own destination is known, so a host without endpoints can be passed to it. */
   readonly side: 'gateway' | 'mesh'
-  readonly use: ClusterUse
 }
 
 export interface ResolvedDestination {
@@ -64,7 +63,7 @@ export class Destinations {
     if (service.discovery === 'passthrough' && scope.side === 'gateway') {
       this.#reportPassthrough(service, place)
     }
-    const lookup = this.#clusters.lookup(service, port, subset, scope.use)
+    const lookup = this.#clusters.lookup(service, port, subset)
     if (lookup.type === 'no-subset') {
       this.#findings.report(
         'error',

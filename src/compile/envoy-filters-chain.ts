@@ -16,7 +16,7 @@ const BUILT_IN = [
 ] as const
 
 /** One HTTP filter of a listener. Built-in ones have no patch. */
-export interface ChainFilter {
+interface ChainFilter {
   readonly name: string
   readonly factory: FilterFactory | null
   readonly layer: FilterLayer | null

@@ -43,7 +43,7 @@ export class PatchSource {
   }
 }
 
-export type HttpFilterOperation =
+type HttpFilterOperation =
   'ADD' | 'INSERT_FIRST' | 'INSERT_BEFORE' | 'INSERT_AFTER' | 'REPLACE' | 'REMOVE' | 'MERGE'
 
 export interface HttpFilterPatch {

@@ -1,6 +1,6 @@
 import type { RouteKind } from '../filters/filter.ts'
 
-export type PatchContext = 'GATEWAY' | 'SIDECAR_OUTBOUND'
+type PatchContext = 'GATEWAY' | 'SIDECAR_OUTBOUND'
 
 /** One route as EnvoyFilter's match sees it. */
 export interface RouteScope {

@@ -3,7 +3,7 @@ import type { Resource } from '../config/resource.ts'
 import { compileRe2 } from '../routing/linear-regex.ts'
 
 /** The Istio release whose API this is: what `match.proxy.proxyVersion` is compared with. */
-export const ISTIO_VERSION = '1.29.0'
+const ISTIO_VERSION = '1.29.0'
 
 type Labels = Readonly<Record<string, string>>
 
@@ -20,7 +20,7 @@ export interface SelectedFilter {
   readonly identities: ReadonlySet<number> | null
 }
 
-export interface Unselected {
+interface Unselected {
   readonly resource: Resource<EnvoyFilterSpec>
   readonly path: readonly (string | number)[]
   readonly message: string

@@ -1,7 +1,5 @@
-import type { EnvoyFilterSpec } from '../config/kinds/envoy-filter.ts'
-import type { Problem, Severity } from '../config/problems.ts'
+import type { Problem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
-import { refOf, type Resource } from '../config/resource.ts'
 import type {
   ConfigMapView,
   Filter,
@@ -26,6 +24,7 @@ import {
   readPatch,
   type RoutePatch,
 } from './envoy-filters-patch.ts'
+import { PatchReporter } from './envoy-filters-reporter.ts'
 import type { RouteScope } from './envoy-filters-scope.ts'
 import { excludedByProxy, labelsMatch, selectEnvoyFilters } from './envoy-filters-select.ts'
 import { explainMiss } from './envoy-filters-unmatched.ts'
@@ -65,7 +64,7 @@ class Candidate<P extends HttpFilterPatch | RoutePatch> {
 export class EnvoyFilterIndex {
   readonly #input: EnvoyFilterInput
   readonly #context: FilterCompileContext
-  readonly #resources = new Map<string, Resource<EnvoyFilterSpec>>()
+  readonly #reporter: PatchReporter
   readonly #httpFilters: Candidate<HttpFilterPatch>[] = []
   readonly #routePatches: Candidate<RoutePatch>[] = []
   readonly #clusters: ClusterPatch[] = []
@@ -74,26 +73,11 @@ export class EnvoyFilterIndex {
   readonly #gatewayIdentities = new Map<string, ReadonlySet<number> | null>()
   readonly #chains = new Map<string, HttpChain>()
   readonly #scopes: RouteScope[] = []
-  readonly #reported = new Set<string>()
 
   constructor(input: EnvoyFilterInput) {
     this.#input = input
-    this.#context = {
-      configMaps: input.configMaps,
-      report: (finding) => {
-        const { origin } = finding
-        const ref = { kind: origin.kind, namespace: origin.namespace, name: origin.name }
-        const resource = this.#resources.get(`${origin.kind}/${origin.namespace}/${origin.name}`)
-        this.#report({
-          ...finding,
-          ref,
-          path: origin.path,
-          file: origin.file,
-          line: resource?.location.lineOf(origin.path) ?? origin.line,
-          column: null,
-        })
-      },
-    }
+    this.#reporter = new PatchReporter((problem) => input.report(problem))
+    this.#context = this.#reporter.contextFor(input.configMaps)
     this.#indexGateways()
     this.#readFilters()
   }
@@ -141,7 +125,7 @@ export class EnvoyFilterIndex {
     }
     for (const { source, name } of this.#clusters) {
       if (this.#usedClusters.has(name)) continue
-      this.#reportAt(
+      this.#reporter.at(
         source,
         'warning',
         'envoy-filter-not-supported',
@@ -173,7 +157,7 @@ export class EnvoyFilterIndex {
       rootNamespace,
     })
     for (const { resource, path, message, hint } of selection.unselected) {
-      this.#reportOn(resource, {
+      this.#reporter.on(resource, {
         // With labels the gateway shares its cluster with workloads these filters are meant for.
         severity: ownLabels.length === 0 ? 'warning' : 'info',
         code: 'envoy-filter-unmatched',
@@ -183,8 +167,7 @@ export class EnvoyFilterIndex {
       })
     }
     for (const filter of selection.selected) {
-      const { kind, metadata } = filter.resource
-      this.#resources.set(`${kind}/${metadata.namespace}/${metadata.name}`, filter.resource)
+      this.#reporter.know(filter.resource)
       for (const [index, spec] of (filter.resource.spec.configPatches ?? []).entries()) {
         this.#readOne(new PatchSource(filter, index, spec), factories)
       }
@@ -195,7 +178,7 @@ export class EnvoyFilterIndex {
     const excluded = excludedByProxy(source.spec.match)
     if (excluded !== null) {
       const path = source.path('match')
-      this.#reportAt(
+      this.#reporter.at(
         source,
         'info',
         'envoy-filter-unmatched',
@@ -208,7 +191,7 @@ export class EnvoyFilterIndex {
     const field = unsupportedListenerField(source)
     if (field !== null) {
       const path = source.path('match', ...field.split('.'))
-      this.#reportAt(
+      this.#reporter.at(
         source,
         'warning',
         'envoy-filter-not-supported',
@@ -219,7 +202,7 @@ export class EnvoyFilterIndex {
       return
     }
     const patch = readPatch(source, factories, (where, steps, message, hint) =>
-      this.#reportAt(
+      this.#reporter.at(
         where,
         'warning',
         'envoy-filter-not-supported',
@@ -282,7 +265,7 @@ export class EnvoyFilterIndex {
     for (const { patch, name } of chain.behindRouter) {
       // Without an anchor the patch alone says so, and validation already did.
       if (patch === null || patch.operation === 'ADD' || patch.anchor === null) continue
-      this.#reportAt(
+      this.#reporter.at(
         patch.source,
         'warning',
         'filter-after-router',
@@ -292,7 +275,7 @@ export class EnvoyFilterIndex {
       )
     }
     for (const patch of chain.withoutAnchor) {
-      this.#reportAt(
+      this.#reporter.at(
         patch.source,
         'warning',
         'envoy-filter-unmatched',
@@ -303,7 +286,7 @@ export class EnvoyFilterIndex {
     }
     for (const patch of chain.onBuiltIn) {
       if (patch.operation === 'MERGE' && patch.factory === null) continue
-      this.#reportAt(
+      this.#reporter.at(
         patch.source,
         'warning',
         'envoy-filter-not-supported',
@@ -320,13 +303,20 @@ export class EnvoyFilterIndex {
     const miss = explainMiss(candidate.conditions, scopes)
     // Patches for sidecars are common in a cluster and are none of a gateway's business.
     const severity = source.spec.match?.context === 'SIDECAR_OUTBOUND' ? 'info' : 'warning'
-    this.#reportAt(source, severity, 'envoy-filter-unmatched', miss.path, miss.message, miss.hint)
+    this.#reporter.at(
+      source,
+      severity,
+      'envoy-filter-unmatched',
+      miss.path,
+      miss.message,
+      miss.hint,
+    )
   }
 
   #reportIneffective(candidate: Candidate<RoutePatch>): void {
     const { source, layer } = candidate.patch
     if (!candidate.effective) {
-      this.#reportAt(
+      this.#reporter.at(
         source,
         'warning',
         'envoy-filter-unmatched',
@@ -340,7 +330,7 @@ export class EnvoyFilterIndex {
     if (!isJsonObject(perFilter)) return
     for (const name of Object.keys(perFilter)) {
       if (candidate.perFilterNames.has(name)) continue
-      this.#reportAt(
+      this.#reporter.at(
         source,
         'warning',
         'envoy-filter-unmatched',
@@ -349,40 +339,6 @@ export class EnvoyFilterIndex {
         null,
       )
     }
-  }
-
-  #reportAt(
-    source: PatchSource,
-    severity: Severity,
-    code: string,
-    path: readonly (string | number)[],
-    message: string,
-    hint: string | null,
-  ): void {
-    this.#reportOn(source.resource, { severity, code, path, message, hint })
-  }
-
-  #reportOn(
-    resource: Resource<EnvoyFilterSpec>,
-    finding: Pick<Problem, 'severity' | 'code' | 'path' | 'message' | 'hint'>,
-  ): void {
-    const { location } = resource
-    this.#report({
-      ...finding,
-      ref: refOf(resource),
-      file: location.file,
-      line: location.lineOf(finding.path),
-      column: null,
-    })
-  }
-
-  /** Many routes share a patch: each finding is said once. */
-  #report(problem: Problem): void {
-    const { ref, path, code, message } = problem
-    const key = [ref?.kind, ref?.namespace, ref?.name, path.join('.'), code, message].join('\n')
-    if (this.#reported.has(key)) return
-    this.#reported.add(key)
-    this.#input.report(problem)
   }
 }
 

@@ -30,11 +30,10 @@ export function meshSettings(mesh: MeshConfigSpec | null, findings: Findings): M
 }
 
 function accessLog(mesh: MeshConfigSpec | null, findings: Findings): MeshSettings['accessLog'] {
-  const isGiven = mesh !== null && Object.keys(mesh).length > 0
   const { accessLogFile = '', accessLogEncoding = 'TEXT', accessLogFormat = '' } = mesh ?? {}
   const isJson = accessLogEncoding === 'JSON'
   return {
-    enabled: isGiven ? accessLogFile !== '' : true,
+    enabled: mesh === null || accessLogFile !== '',
     encoding: accessLogEncoding,
     textFormat: isJson || accessLogFormat === '' ? null : withNewline(accessLogFormat),
     jsonFormat: isJson && accessLogFormat !== '' ? jsonFormat(accessLogFormat, findings) : null,

@@ -26,6 +26,7 @@ import {
   BAD_HOST,
   BAD_START_LINE,
   BAD_TARGET,
+  HEAD_TOO_LARGE,
   MISSING_HOST,
   Refusal,
   REPEATED_FIELD,
@@ -38,6 +39,8 @@ import { parsePath } from './target.ts'
 
 /** What building a request needs to know besides its fields. */
 export interface H2RequestRules {
+  /** As SETTINGS_MAX_HEADER_LIST_SIZE counts; binds a client that never acknowledged ours too. */
+  readonly maxHeadBytes: number
   readonly maxHeaderFields: number
   readonly pathNormalization: PathNormalization
   readonly underscoreNames: UnderscoreNames
@@ -117,6 +120,8 @@ function toRequest(
 }
 
 const INVALID = -2
+/** What a field line costs besides its letters (RFC 9113 6.5.2). */
+const FIELD_OVERHEAD = 32
 
 /** One pass over a field list; keeps apart what the canonical request keeps apart. '' is absent. */
 class HeadReader {
@@ -148,9 +153,12 @@ class HeadReader {
 
   read(rawHeaders: readonly string[], rules: H2RequestRules): Refusal | null {
     let count = 0
+    let bytes = 0
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const raw = rawHeaders[i]!
       const value = rawHeaders[i + 1]!
+      bytes += raw.length + value.length + FIELD_OVERHEAD
+      if (bytes > rules.maxHeadBytes) return HEAD_TOO_LARGE
       if (!isCleanValue(value)) return BAD_CONTROL
       if (raw.charCodeAt(0) === 0x3a /* : */) {
         // Pseudo fields come first and once (RFC 9113 8.3).

@@ -9,7 +9,8 @@ import { UNKNOWN_LENGTH } from './request.ts'
 const NONE = new Headers()
 
 function answerOk(handler: RecordingHandler): void {
-  handler.onEnd = () => handler.exchange.sendWhole(200, new Headers(['x-a', '1']), `got ${handler.body}`)
+  handler.onEnd = () =>
+    handler.exchange.sendWhole(200, new Headers(['x-a', '1']), `got ${handler.body}`)
 }
 
 const GET = { ':method': 'GET', ':path': '/', ':authority': 'shop.test' }
@@ -19,13 +20,16 @@ describe('requests', () => {
   it('becomes the canonical request', async () => {
     await using server = await H2EngineFixture.start(answerOk)
     await using client = new H2Client(server.port)
-    const answer = await client.fetch({
-      ':method': 'POST',
-      ':path': '/a/../b?q=%zz',
-      ':authority': 'Shop.test:8443',
-      te: 'trailers',
-      'content-length': '5',
-    }, 'hello')
+    const answer = await client.fetch(
+      {
+        ':method': 'POST',
+        ':path': '/a/../b?q=%zz',
+        ':authority': 'Shop.test:8443',
+        te: 'trailers',
+        'content-length': '5',
+      },
+      'hello',
+    )
     expect(answer).toMatchObject({ status: 200, body: 'got hello', rstCode: 0 })
     const { request, connection } = (await server.exchange()).exchange
     expect(request).toMatchObject({
@@ -49,15 +53,30 @@ describe('requests', () => {
     await using client = new H2Client(server.port)
     await client.fetch(POST, 'x')
     await client.fetch(GET)
-    expect(server.handlers.map((handler) => handler.exchange.request.bodyLength)).toEqual([UNKNOWN_LENGTH, 0])
+    expect(server.handlers.map((handler) => handler.exchange.request.bodyLength)).toEqual([
+      UNKNOWN_LENGTH,
+      0,
+    ])
   })
 
   it('joins cookie crumbs and keeps repeated fields', async () => {
     await using server = await H2EngineFixture.start(answerOk)
     await using client = new H2Client(server.port)
     await client.fetch([
-      ':method', 'GET', ':path', '/', ':authority', 'shop.test',
-      'cookie', 'a=1', 'x-a', '1', 'cookie', 'b=2', 'x-a', '2',
+      ':method',
+      'GET',
+      ':path',
+      '/',
+      ':authority',
+      'shop.test',
+      'cookie',
+      'a=1',
+      'x-a',
+      '1',
+      'cookie',
+      'b=2',
+      'x-a',
+      '2',
     ])
     const { request } = (await server.exchange()).exchange
     expect(request.headers.fields).toEqual(['cookie', 'a=1; b=2', 'x-a', '1', 'x-a', '2'])
@@ -67,7 +86,9 @@ describe('requests', () => {
     await using server = await H2EngineFixture.start(answerOk)
     await using client = new H2Client(server.port)
     const stream = client.open(POST, { waitForTrailers: true })
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '9', 'x-forwarded-for': '1.1.1.1' }))
+    stream.on('wantTrailers', () =>
+      stream.sendTrailers({ 'x-sum': '9', 'x-forwarded-for': '1.1.1.1' }),
+    )
     stream.end('abc')
     await collect(stream)
     const handler = await server.exchange()
@@ -114,14 +135,32 @@ describe('requests', () => {
 describe('responses', () => {
   it('sends repeated fields in order, with no field of its own but content-length', async () => {
     await using server = await H2EngineFixture.start((handler) => {
-      handler.exchange.sendHead(200, new Headers(['set-cookie', 'a', 'x', '1', 'set-cookie', 'b', 'etag', 'e', 'etag', 'f']), 3, false)
+      handler.exchange.sendHead(
+        200,
+        new Headers(['set-cookie', 'a', 'x', '1', 'set-cookie', 'b', 'etag', 'e', 'etag', 'f']),
+        3,
+        false,
+      )
       handler.exchange.sendBody(Buffer.from('abc'))
       handler.exchange.sendEnd(null)
     })
     await using client = new H2Client(server.port)
     const answer = await client.fetch(GET)
     expect(answer.rawHeaders).toEqual([
-      ':status', '200', 'set-cookie', 'a', 'x', '1', 'set-cookie', 'b', 'etag', 'e', 'etag', 'f', 'content-length', '3',
+      ':status',
+      '200',
+      'set-cookie',
+      'a',
+      'x',
+      '1',
+      'set-cookie',
+      'b',
+      'etag',
+      'e',
+      'etag',
+      'f',
+      'content-length',
+      '3',
     ])
     expect(answer.body).toBe('abc')
     await waitFor('sent', () => server.handlers[0]?.sent)
@@ -130,7 +169,22 @@ describe('responses', () => {
 
   it('never puts fields of an HTTP/1 hop, or unclean ones, on the wire', async () => {
     await using server = await H2EngineFixture.start((handler) => {
-      handler.exchange.sendWhole(200, new Headers(['connection', 'close', 'transfer-encoding', 'chunked', 'x\0y', '1', 'x-b', 'a\0b', 'x-ok', '1']), 'hi')
+      handler.exchange.sendWhole(
+        200,
+        new Headers([
+          'connection',
+          'close',
+          'transfer-encoding',
+          'chunked',
+          'x\0y',
+          '1',
+          'x-b',
+          'a\0b',
+          'x-ok',
+          '1',
+        ]),
+        'hi',
+      )
     })
     await using client = new H2Client(server.port)
     const answer = await client.fetch(GET)
@@ -225,7 +279,9 @@ describe('responses', () => {
   })
 
   it('replaces a status that HTTP/2 cannot carry by 502', async () => {
-    await using server = await H2EngineFixture.start((handler) => handler.exchange.sendWhole(999, NONE, ''))
+    await using server = await H2EngineFixture.start((handler) =>
+      handler.exchange.sendWhole(999, NONE, ''),
+    )
     await using client = new H2Client(server.port)
     expect((await client.fetch(GET)).status).toBe(502)
   })
@@ -263,7 +319,9 @@ describe('the end of an exchange', () => {
     for (let i = 0; i < 3; i++) client.open(POST)
     await server.exchange(2)
     client.session.destroy()
-    await waitFor('aborts', () => server.handlers.every((handler) => handler.abortReason === 'client-closed'))
+    await waitFor('aborts', () =>
+      server.handlers.every((handler) => handler.abortReason === 'client-closed'),
+    )
     await waitFor('no session', () => server.engine.sessionCount === 0)
   })
 
@@ -359,6 +417,9 @@ describe('CONNECT', () => {
     const stream = client.open(connectTo)
     stream.end('ping')
     expect(await collect(stream)).toMatchObject({ status: 200, body: 'PING', rstCode: 0 })
-    expect((await server.exchange()).exchange.request).toMatchObject({ path: '', authority: 'db.test:5432' })
+    expect((await server.exchange()).exchange.request).toMatchObject({
+      path: '',
+      authority: 'db.test:5432',
+    })
   })
 })

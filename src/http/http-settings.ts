@@ -33,6 +33,8 @@ export class HttpSettings {
   readonly underscoreNames: UnderscoreNames
   /** Hand request trailers to the exchange (without those that frame, route or identify). */
   readonly forwardRequestTrailers: boolean
+  /** Read into the buffer all sockets share where that is possible; off for ordinary reads. */
+  readonly sharedReads: boolean
 
   constructor(settings: Partial<HttpSettings> = {}) {
     this.headTimeoutMs = settings.headTimeoutMs ?? 10_000
@@ -51,5 +53,6 @@ export class HttpSettings {
     this.acceptHttp10 = settings.acceptHttp10 ?? false
     this.underscoreNames = settings.underscoreNames ?? 'reject'
     this.forwardRequestTrailers = settings.forwardRequestTrailers ?? false
+    this.sharedReads = settings.sharedReads ?? true
   }
 }

@@ -10,6 +10,7 @@ import { UNKNOWN_LENGTH, type Request } from './request.ts'
 import { RequestHeadParser } from './request-head.ts'
 import type { HttpServerEngine } from './server-engine.ts'
 import { ServerExchange } from './server-exchange.ts'
+import { readShared } from './shared-read.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
 import type { Timed } from './timer-wheel.ts'
@@ -72,6 +73,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
   #peerEnded = false
   #outputEnded = false
   #killed = false
+  #readsShared = false
   #waitsForDrain = false
   #discardBudget = 0
   #phaseUntilMs = Infinity
@@ -427,6 +429,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     const held = this.#held
     this.#held = null
     this.#state = HEAD
+    this.#shareReads()
     if (held === null && (this.#peerEnded || this.#engine.draining)) {
       this.#closeGently()
       return
@@ -434,6 +437,13 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     this.#setPhase(this.#engine.settings.idleTimeoutMs)
     this.#updateFlow()
     if (held !== null) this.#consume(held)
+  }
+
+  /** After the first answer: the connection is HTTP/1.1 for certain and likely to stay. */
+  #shareReads(): void {
+    if (this.#readsShared) return
+    this.#readsShared = true
+    if (this.#engine.settings.sharedReads) readShared(this.#socket, this.#onData)
   }
 
   readonly #onDrain = (): void => {

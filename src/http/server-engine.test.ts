@@ -183,6 +183,21 @@ describe('keep-alive and pipelining', () => {
 })
 
 describe('request bodies', () => {
+  test.each([true, false])('uploads arrive intact, shared reads %s', async (sharedReads) => {
+    const bench = await startBench(echo, { sharedReads })
+    const bodies = Array.from({ length: 4 }, (_, i) => String(i).repeat(500_000))
+    const clients = await Promise.all(bodies.map(() => bench.client()))
+    // The first answer comes first: from then on reads are shared.
+    for (const client of clients) await client.write(GET).until('GET /a ')
+    for (const [i, client] of clients.entries()) {
+      client.write(`POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n${bodies[i]}`)
+    }
+    for (const [i, client] of clients.entries()) {
+      await waitFor('the echo', () => client.text.length > 500_000)
+      expect(client.text.endsWith(`POST /p ${bodies[i]}`)).toBe(true)
+    }
+  })
+
   test('content-length in pieces', async () => {
     const bench = await startBench(echo)
     const client = await bench.client()
@@ -266,17 +281,18 @@ describe('request bodies', () => {
     expect(bench.seen[0]!.events).toEqual(['sent'])
   })
 
-  test('pauseRequestBody stops reading until resumeRequestBody', async () => {
+  test.each([1, 2])('pauseRequestBody of request %i stops reading until resumed', async (nth) => {
     const bench = await startBench((recorder) => {
       recorder.onBody = () => recorder.exchange.pauseRequestBody()
       echo(recorder)
     })
     const client = await bench.client()
+    if (nth === 2) await client.write(GET).until('GET /a ')
     const size = 4_000_000
     client.write(`POST /p HTTP/1.1\r\nHost: shop.test\r\nContent-Length: ${size}\r\n\r\n`)
     client.write('x'.repeat(size))
-    await waitFor('the first piece', () => (bench.seen[0]?.body.length ?? 0) > 0)
-    const recorder = bench.seen[0]!
+    await waitFor('the first piece', () => (bench.seen[nth - 1]?.body.length ?? 0) > 0)
+    const recorder = bench.seen[nth - 1]!
     const held = recorder.body.length
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(recorder.body.length).toBe(held)

@@ -107,6 +107,8 @@ class TlsHandshake {
       clearTimeout(timer)
       secure.removeListener('error', fail)
       secure.removeListener('close', fail)
+      // tls.Server would do this; node:http2 waits for the handshake as long as it is set.
+      Reflect.set(secure, 'secureConnecting', false)
       this.#options.onSecure(secure, chain)
     })
   }

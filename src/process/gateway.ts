@@ -1,4 +1,7 @@
 import { createRateLimit, type RateLimit } from '../../plugins/rate-limit/index.ts'
+import { startAdminServer } from '../admin/admin-server.ts'
+import type { RunningServer } from '../admin/http-server.ts'
+import { startStatusServer } from '../admin/status-server.ts'
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
@@ -6,7 +9,7 @@ import type { Problem } from '../config/problems.ts'
 import { type FileSource, startFileSource } from '../config/sources/file/file-source.ts'
 import type { SourceFile } from '../config/store.ts'
 import { FilterRegistry } from '../filters/registry.ts'
-import { formatBindAddress } from '../listeners/bind-address.ts'
+import { type BindAddress, formatBindAddress } from '../listeners/bind-address.ts'
 import { EgressListener } from '../listeners/egress-listener.ts'
 import { ListenerSet } from '../listeners/listener-set.ts'
 import { ProxyRuntime } from '../proxy/runtime.ts'
@@ -16,6 +19,7 @@ import { AddressGuard } from '../upstream/address-guard.ts'
 import { Resolver } from '../upstream/resolver.ts'
 import { Configuration, type LoadedConfiguration } from './configuration.ts'
 import type { Logger } from './log.ts'
+import { AdminView } from './admin-view.ts'
 import { Observability } from './observability.ts'
 import { ProblemLog } from './problem-log.ts'
 import type { RunOptions } from './run-options.ts'
@@ -43,11 +47,15 @@ export class Gateway {
   #files: readonly SourceFile[] = []
   #problems: readonly Problem[] = []
   #bindProblems: readonly Problem[] = []
-  #observability: Observability | null = null
+  readonly #observability: Observability
+  readonly #adminView: AdminView
+  #admin: RunningServer | null = null
+  #status: RunningServer | null = null
   #turn: Promise<void> = Promise.resolve()
-  #state: 'starting' | 'ready' | 'draining' | 'closed' = 'starting'
+  #lastLoadFailed = false
+  #state: GatewayState = 'starting'
 
-  private constructor(options: RunOptions, log: Logger) {
+  private constructor(options: RunOptions, log: Logger, version: string) {
     this.#options = options
     this.#log = log
     this.#resolver = new Resolver({ servers: options.resolvers })
@@ -63,13 +71,20 @@ export class Gateway {
     filters.add(this.#rateLimit.factory)
     this.#configuration = new Configuration({ ...options, filterFactories: filters.factories })
     this.#problemLog = new ProblemLog(log)
+    this.#observability = new Observability({
+      version,
+      namespace: options.namespace,
+      log,
+      clusters: () => this.describeClusters(),
+    })
+    this.#adminView = new AdminView(this, this.#observability.metrics, { options, version, log })
   }
 
   /** Throws StartError when it cannot serve: what, where, what to do. */
   static async start(options: RunOptions, log: Logger, version: string): Promise<Gateway> {
-    const gateway = new Gateway(options, log)
+    const gateway = new Gateway(options, log, version)
     try {
-      await gateway.#start(version)
+      await gateway.#start()
     } catch (error) {
       await gateway.close()
       throw error
@@ -77,7 +92,7 @@ export class Gateway {
     return gateway
   }
 
-  async #start(version: string): Promise<void> {
+  async #start(): Promise<void> {
     const began = performance.now()
     const { config, watch } = this.#options
     const source = await startFileSource({
@@ -92,8 +107,8 @@ export class Gateway {
     this.#refuseErrors(loaded)
     this.#registry.install(loaded.snapshot.clusters)
     this.#runtime = this.#createRuntime(loaded.snapshot)
-    this.#observability = await Observability.start(this.#options, version, this.#log, this)
     this.#runtime.observer = this.#observability.observer
+    await this.#bindManagement()
     this.#listeners = this.#createListeners(this.#runtime)
     if (this.#options.redisUrl === null) {
       this.#log.info('no Redis is configured: rate limits are counted in this process')
@@ -168,16 +183,16 @@ export class Gateway {
     }
   }
 
-  async #startEgress(address: { host: string | null; port: number }): Promise<EgressListener> {
-    try {
-      return await EgressListener.start(address, this.#runtime!)
-    } catch (error) {
-      throw new StartError(
-        `the egress proxy cannot bind: ${error instanceof Error ? error.message : String(error)}`,
-        `--egress ${formatBindAddress(address)}`,
-        'free the port or choose another one',
-      )
-    }
+  /** Status and admin come first: what goes on during the start can be watched. */
+  async #bindManagement(): Promise<void> {
+    const { admin, status } = this.#options
+    const state = this.#adminView
+    if (status !== null) this.#status = await bindOrExplain('--status', status, () => startStatusServer({ ...status, state }))
+    if (admin !== null) this.#admin = await bindOrExplain('--admin', admin, () => startAdminServer({ ...admin, state }))
+  }
+
+  async #startEgress(address: BindAddress): Promise<EgressListener> {
+    return bindOrExplain('--egress', address, () => EgressListener.start(address, this.#runtime!))
   }
 
   /** MeshConfig and descriptor files given by flag are followed like the rest. */
@@ -194,7 +209,8 @@ export class Gateway {
   #apply(files: readonly SourceFile[]): Promise<void> {
     this.#files = files
     this.#turn = this.#turn.then(() => this.#applyNow(files)).catch((error: unknown) => {
-      this.#observability?.reloaded(false)
+      this.#lastLoadFailed = true
+      this.#observability.failed(this.problems)
       this.#log.error({ err: error }, 'the configuration could not be applied; the last one keeps serving')
     })
     return this.#turn
@@ -213,7 +229,6 @@ export class Gateway {
     }
     this.#publish(loaded)
     if (!loaded.changed) return
-    this.#observability?.reloaded(true)
     const { generation } = loaded.snapshot
     this.#log.info({ generation, tookMs: Math.round(performance.now() - began) }, 'configuration applied')
   }
@@ -221,33 +236,33 @@ export class Gateway {
   #publish(loaded: LoadedConfiguration): void {
     this.#problems = loaded.problems
     this.#problemLog.update(this.problems)
-    this.#observability?.published(loaded.snapshot, this.problems)
+    this.#observability.serving(loaded.snapshot, this.problems, loaded.changed)
   }
 
   #logReady(tookMs: number): void {
-    const observability = this.#observability!
     this.#log.info(
       {
-        generation: this.snapshot.generation,
+        generation: this.snapshot?.generation,
         tookMs: Math.round(tookMs),
-        listeners: this.boundListeners.map((bound) => ({ name: bound.name, address: bound.address })),
-        admin: observability.adminAddress,
-        status: observability.statusAddress,
+        listeners: this.boundListeners.map((bound) => `${bound.name} on ${bound.address}`),
+        admin: this.adminAddress,
+        status: this.statusAddress,
       },
       'ready',
     )
   }
 
-  get snapshot(): Snapshot {
-    return this.#runtime!.snapshot
+  /** The serving snapshot, or null before the first. */
+  get snapshot(): Snapshot | null {
+    return this.#runtime === null ? null : this.#runtime.snapshot
+  }
+
+  get state(): GatewayState {
+    return this.#state
   }
 
   get problems(): readonly Problem[] {
     return this.#bindProblems.length === 0 ? this.#problems : [...this.#problems, ...this.#bindProblems]
-  }
-
-  get ready(): boolean {
-    return this.#state === 'ready'
   }
 
   /** What the runtime knows of each cluster at this moment. */
@@ -260,11 +275,11 @@ export class Gateway {
   }
 
   get adminAddress(): string | null {
-    return this.#observability?.adminAddress ?? null
+    return this.#admin === null ? null : formatBindAddress(this.#admin)
   }
 
   get statusAddress(): string | null {
-    return this.#observability?.statusAddress ?? null
+    return this.#status === null ? null : formatBindAddress(this.#status)
   }
 
   /** Every socket that accepts traffic, as bound. */
@@ -295,11 +310,28 @@ export class Gateway {
     return bound
   }
 
-  /** Reads the sources again (SIGHUP, POST /reload). Resolves when what changed is served. */
-  async reload(reason: string): Promise<void> {
+  /** Reads the sources again (SIGHUP, POST /reload). Resolves when what changed is served; false: it could not be. */
+  async reload(reason: string): Promise<boolean> {
     this.#log.info(`reload: ${reason}`)
+    this.#lastLoadFailed = false
     for (const source of this.#sources) await source.reload()
     await this.#turn
+    return !this.#lastLoadFailed
+  }
+
+  /** Stops accepting on every listener; with `graceful` open connections end in their own time. */
+  drainListeners(graceful: boolean): void {
+    this.#stopAccepting()
+    if (!graceful) void this.#listeners?.close()
+  }
+
+  #stopAccepting(): void {
+    this.#listeners?.stopAccepting()
+    this.#listeners?.drain()
+    for (const egress of this.#egress) {
+      egress.stopAccepting()
+      egress.drain()
+    }
   }
 
   /** Ready no more at once; accepts for `delayMs`, then lets exchanges finish until `timeoutMs` is over. */
@@ -307,12 +339,7 @@ export class Gateway {
     if (this.#state === 'draining' || this.#state === 'closed') return
     this.#state = 'draining'
     await pause(timing.delayMs)
-    this.#listeners?.stopAccepting()
-    this.#listeners?.drain()
-    for (const egress of this.#egress) {
-      egress.stopAccepting()
-      egress.drain()
-    }
+    this.#stopAccepting()
     const deadline = performance.now() + timing.timeoutMs
     while (this.activeExchanges > 0 && performance.now() < deadline) await pause(IDLE_POLL_MS)
     await this.close()
@@ -326,7 +353,9 @@ export class Gateway {
     await this.#turn
     await this.#listeners?.close()
     for (const egress of this.#egress) await egress.close()
-    await this.#observability?.close()
+    await this.#observability.close()
+    await this.#admin?.close()
+    await this.#status?.close()
     await this.#registry.close()
     await this.#runtime?.passthrough.close()
     await this.#runtime?.declaredPassthrough.close()
@@ -334,6 +363,8 @@ export class Gateway {
     await this.#resolver.close()
   }
 }
+
+export type GatewayState = 'starting' | 'ready' | 'draining' | 'closed'
 
 /** A socket that accepts traffic. */
 export interface BoundListener {
@@ -344,6 +375,18 @@ export interface BoundListener {
   readonly port: number
   readonly gatewayPorts: readonly number[]
   readonly connections: number
+}
+
+async function bindOrExplain<T>(flag: string, address: BindAddress, bind: () => Promise<T>): Promise<T> {
+  try {
+    return await bind()
+  } catch (error) {
+    throw new StartError(
+      `cannot bind: ${error instanceof Error ? error.message : String(error)}`,
+      `${flag} ${formatBindAddress(address)}`,
+      `free the port or choose another one with ${flag} [HOST:]PORT`,
+    )
+  }
 }
 
 function logClusterEvent(log: Logger, event: ClusterEvent): void {

@@ -4,7 +4,6 @@ import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
-import type { ClusterStats } from '../telemetry/cluster-stats.ts'
 import { compileFormat } from '../telemetry/log-format.ts'
 import { LogWriter } from '../telemetry/log-writer.ts'
 import { Metrics } from '../telemetry/metrics.ts'
@@ -32,7 +31,7 @@ export class Observability {
       source: { namespace: options.namespace },
       version: options.version,
       startedAtMs: Date.now(),
-      clusterStats: () => options.clusters().map(statsOf),
+      clusterStats: options.clusters,
       droppedLogLines: () => this.#accessLog.dropped,
     })
     this.observer = new ObserverList([this.metrics, this.#accessLog])
@@ -70,22 +69,4 @@ function countsOf(problems: readonly Problem[]): { error: number; warning: numbe
   const counts = { error: 0, warning: 0, info: 0 }
   for (const problem of problems) counts[problem.severity]++
   return counts
-}
-
-function statsOf(cluster: ClusterDescription): ClusterStats {
-  const count = (name: string): number => cluster.counters[name] ?? 0
-  const ejected = cluster.endpoints.filter((endpoint) => endpoint.health === 'ejected').length
-  return {
-    name: cluster.name,
-    requestsTotal: count('rq_total'),
-    requestsActive: count('rq_active'),
-    requestsPending: count('rq_pending_active'),
-    requestsOverflowed: count('rq_pending_overflow'),
-    connectionsTotal: count('cx_total'),
-    connectionsActive: count('cx_active'),
-    connectFailures: count('cx_connect_fail'),
-    endpoints: cluster.endpoints.length,
-    endpointsHealthy: cluster.endpoints.length - ejected,
-    endpointsEjected: ejected,
-  }
 }

@@ -103,9 +103,9 @@ function connectTo(exchange: Exchange, plan: EgressPlan, host: string, port: num
     refuseEgress(exchange, host)
     return
   }
-  exchange.route = plan.unknownHost.routes[0]!
   const { passthrough, declaredPassthrough } = exchange.runtime
   if (known === null) {
+    exchange.route = plan.unknownHost.routes[0] ?? null
     exchange.clusterLabel = PASSTHROUGH
     exchange.attempt = passthrough.startTunnel(host, port, exchange)
     return

@@ -287,6 +287,7 @@ export class Exchange
   #openTunnel(status: number): void {
     this.tunnel = true
     this.status = status
+    this.details = 'via_upstream'
     this.clearTimers()
     this.downstream.sendTunnelHead(status, this.responseHeaders ?? new Headers())
     this.downstream.resumeRequestBody()

@@ -1,3 +1,4 @@
+import type { RetryPlan } from '../routing/route.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import type { UpstreamStream } from '../upstream/transport.ts'
 import type { Exchange } from './exchange.ts'
@@ -19,10 +20,10 @@ export function retryAfterFailure(
   failure: UpstreamFailure,
   stream: UpstreamStream | null,
 ): boolean {
-  const policy = exchange.route!.action.type === 'forward' ? exchange.route!.action.retry : null
+  const policy = retryPlanOf(exchange)
   const staleConnection = failure.retryable === 'if-reused' && stream !== null && stream.reused
   if (exchange.bodyForwarded || exchange.ended) return false
-  if (staleConnection && exchange.attempts < 3 && IDEMPOTENT.has(exchange.request.method)) {
+  if (staleConnection && exchange.route !== null && exchange.attempts < 3 && IDEMPOTENT.has(exchange.request.method)) {
     return scheduleAttempt(exchange, 0)
   }
   if (policy === null || !matchesFailure(policy.on, failure)) return false
@@ -36,8 +37,8 @@ export function retryAfterFailure(
 
 /** The same for a response: its status is one the policy retries and its body was not begun. */
 export function retryAfterStatus(exchange: Exchange, status: number): boolean {
-  if (status < 400 || exchange.route!.action.type !== 'forward') return false
-  const policy = exchange.route!.action.retry
+  if (status < 400) return false
+  const policy = retryPlanOf(exchange)
   if (policy === null || exchange.bodyForwarded) return false
   if (!matchesStatus(policy.on, policy.statuses, status)) return false
   if (!IDEMPOTENT.has(exchange.request.method)) return false
@@ -47,6 +48,12 @@ export function retryAfterStatus(exchange: Exchange, status: number): boolean {
   }
   exchange.attempt?.abort()
   return scheduleAttempt(exchange, exchange.attempts)
+}
+
+/** null for CONNECT tunnels and everything that is not forwarded to a cluster. */
+function retryPlanOf(exchange: Exchange): RetryPlan | null {
+  const action = exchange.route === null ? null : exchange.route.action
+  return action !== null && action.type === 'forward' ? action.retry : null
 }
 
 function matchesFailure(on: ReadonlySet<string>, failure: UpstreamFailure): boolean {

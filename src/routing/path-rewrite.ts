@@ -11,11 +11,19 @@ export const MAX_REPLACEMENTS = 128
 
 /** Istio HTTPRewrite.uri or uriRegexRewrite. The query is never touched. */
 export class PathRewrite {
+  /** What configuration says, for people. */
+  readonly text: string
   readonly #uri: string
   readonly #pattern: RE2JS | null
   readonly #template: RewriteTemplate | null
 
-  private constructor(uri: string, pattern: RE2JS | null, template: RewriteTemplate | null) {
+  private constructor(
+    text: string,
+    uri: string,
+    pattern: RE2JS | null,
+    template: RewriteTemplate | null,
+  ) {
+    this.text = text
     this.#uri = uri
     this.#pattern = pattern
     this.#template = template
@@ -23,7 +31,7 @@ export class PathRewrite {
 
   /** `rewrite.uri`: what it replaces depends on how the route matched. */
   static literal(uri: string): PathRewrite {
-    return new PathRewrite(encodeUnsafe(toBytes(uri)), null, null)
+    return new PathRewrite(uri, encodeUnsafe(toBytes(uri)), null, null)
   }
 
   /**
@@ -40,7 +48,7 @@ export class PathRewrite {
     if (typeof pattern === 'string') return pattern
     const template = parseTemplate(rewrite, pattern.groupCount())
     if (typeof template === 'string') return template
-    return new PathRewrite('', pattern, template)
+    return new PathRewrite(`${match} -> ${rewrite}`, '', pattern, template)
   }
 
   /**

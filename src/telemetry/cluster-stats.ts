@@ -1,60 +1,104 @@
 import type { Registry } from 'prom-client'
-import { PublishedCounter, PublishedGauge } from './published-metric.ts'
+import { PublishedCounter, PublishedGauge, type Sample } from './published-metric.ts'
 
-/** What a cluster's runtime counts. Totals only grow; the others are what is so right now. */
+/** What a cluster's runtime counts (a ClusterDescription is one). */
 export interface ClusterStats {
   readonly name: string
-  readonly requestsTotal: number
-  readonly requestsActive: number
-  readonly requestsPending: number
-  /** Requests refused by a circuit breaker. */
-  readonly requestsOverflowed: number
-  readonly connectionsTotal: number
-  readonly connectionsActive: number
-  readonly connectFailures: number
-  readonly endpoints: number
-  readonly endpointsHealthy: number
-  readonly endpointsEjected: number
+  /** By Envoy's names without `upstream_`: `rq_total`, `cx_active`, `ejections_active` ... */
+  readonly counters: Readonly<Record<string, number>>
+  readonly endpoints: readonly { readonly health: 'healthy' | 'ejected' }[]
 }
 
-type Field = Exclude<keyof ClusterStats, 'name'>
-
-const COUNTERS: readonly (readonly [name: string, help: string, field: Field])[] = [
-  ['envoy_cluster_upstream_rq_total', 'Requests sent to the cluster', 'requestsTotal'],
-  [
-    'envoy_cluster_upstream_rq_pending_overflow',
-    'Requests refused by a circuit breaker',
-    'requestsOverflowed',
-  ],
-  ['envoy_cluster_upstream_cx_total', 'Connections opened to the cluster', 'connectionsTotal'],
-  ['envoy_cluster_upstream_cx_connect_fail', 'Connections that failed to open', 'connectFailures'],
+/** The counters of clusters/ and upstream/ that are published. */
+const COUNTERS: readonly string[] = [
+  'rq_total',
+  'rq_active',
+  'rq_pending_total',
+  'rq_pending_active',
+  'rq_pending_overflow',
+  'rq_timeout',
+  'rq_1xx',
+  'rq_2xx',
+  'rq_3xx',
+  'rq_4xx',
+  'rq_5xx',
+  'cx_total',
+  'cx_active',
+  'cx_connect_fail',
+  'cx_connect_timeout',
+  'cx_overflow',
+  'cx_idle_timeout',
+  'none_healthy',
+  'ejections_active',
+  'ejections_total',
+  'ejections_overflow',
+  'update_success',
+  'update_failure',
 ]
 
-const GAUGES: readonly (readonly [name: string, help: string, field: Field])[] = [
-  ['envoy_cluster_upstream_rq_active', 'Requests under way', 'requestsActive'],
-  [
-    'envoy_cluster_upstream_rq_pending_active',
-    'Requests waiting for a connection',
-    'requestsPending',
-  ],
-  ['envoy_cluster_upstream_cx_active', 'Open connections', 'connectionsActive'],
-  ['envoy_cluster_membership_total', 'Endpoints', 'endpoints'],
-  ['envoy_cluster_membership_healthy', 'Endpoints that take traffic', 'endpointsHealthy'],
-  [
-    'envoy_cluster_outlier_detection_ejections_active',
-    'Endpoints ejected by outlier detection',
-    'endpointsEjected',
-  ],
-]
+/** Counters whose Envoy name is not `upstream_` and the counter. */
+const NAMES: Readonly<Record<string, string>> = {
+  none_healthy: 'upstream_cx_none_healthy',
+  ejections_active: 'outlier_detection_ejections_active',
+  ejections_total: 'outlier_detection_ejections_enforced_total',
+  ejections_overflow: 'outlier_detection_ejections_overflow',
+  update_success: 'update_success',
+  update_failure: 'update_failure',
+}
 
-/** Publishes envoy_cluster_* for what `read` gives at each scrape; label `cluster_name` as in Istio. */
+/** Envoy publishes status classes as one metric with a label. */
+const STATUS_CLASS = /^rq_([1-5])xx$/
+
+/**
+ * Publishes envoy_cluster_* for the clusters that `read` gives at each scrape; label
+ * `cluster_name` as in Istio. A counter ending in `_active` is a gauge.
+ */
 export function publishClusterStats(registry: Registry, read: () => readonly ClusterStats[]): void {
-  const samples = (field: Field) => () =>
-    read().map((stats) => ({ labels: { cluster_name: stats.name }, value: stats[field] }))
-  for (const [name, help, field] of COUNTERS) {
-    new PublishedCounter({ name, help, registry }, samples(field))
+  for (const counter of COUNTERS.filter((name) => !STATUS_CLASS.test(name))) {
+    const name = `envoy_cluster_${NAMES[counter] ?? `upstream_${counter}`}`
+    const help = `Envoy's cluster statistic ${name.slice('envoy_cluster_'.length)}`
+    const samples = (): readonly Sample[] =>
+      read().map((stats) => ({
+        labels: { cluster_name: stats.name },
+        value: stats.counters[counter] ?? 0,
+      }))
+    if (counter.endsWith('_active')) new PublishedGauge({ name, help, registry }, samples)
+    else new PublishedCounter({ name, help, registry }, samples)
   }
-  for (const [name, help, field] of GAUGES) {
-    new PublishedGauge({ name, help, registry }, samples(field))
+  publishStatusClasses(registry, read)
+  publishMembership(registry, read)
+}
+
+function publishStatusClasses(registry: Registry, read: () => readonly ClusterStats[]): void {
+  const classes = COUNTERS.flatMap((counter) => {
+    const digit = STATUS_CLASS.exec(counter)?.[1]
+    return digit === undefined ? [] : [{ counter, digit }]
+  })
+  const description = {
+    name: 'envoy_cluster_upstream_rq_xx',
+    help: 'Responses by class of status',
+    registry,
   }
+  new PublishedCounter(description, () =>
+    read().flatMap((stats) =>
+      classes.map(({ counter, digit }) => ({
+        labels: { cluster_name: stats.name, response_code_class: `${digit}xx` },
+        value: stats.counters[counter] ?? 0,
+      })),
+    ),
+  )
+}
+
+function publishMembership(registry: Registry, read: () => readonly ClusterStats[]): void {
+  const gauge = (name: string, help: string, count: (stats: ClusterStats) => number): void => {
+    new PublishedGauge({ name, help, registry }, () =>
+      read().map((stats) => ({ labels: { cluster_name: stats.name }, value: count(stats) })),
+    )
+  }
+  gauge('envoy_cluster_membership_total', 'Endpoints', ({ endpoints }) => endpoints.length)
+  gauge(
+    'envoy_cluster_membership_healthy',
+    'Endpoints that outlier detection did not eject',
+    ({ endpoints }) => endpoints.filter(({ health }) => health === 'healthy').length,
+  )
 }

@@ -145,16 +145,8 @@ test('label sets are bounded; what finds no room is counted', () => {
 test('own state and clusters are published', async () => {
   const stats: ClusterStats = {
     name: 'outbound|80||web.shop.svc.cluster.local',
-    requestsTotal: 10,
-    requestsActive: 1,
-    requestsPending: 2,
-    requestsOverflowed: 3,
-    connectionsTotal: 4,
-    connectionsActive: 5,
-    connectFailures: 6,
-    endpoints: 7,
-    endpointsHealthy: 8,
-    endpointsEjected: 9,
+    counters: { rq_total: 10, rq_5xx: 2, cx_active: 5, ejections_active: 1 },
+    endpoints: [{ health: 'healthy' }, { health: 'healthy' }, { health: 'ejected' }],
   }
   const metrics = metricsWith([stats])
   metrics.configurationServing(4, 2)
@@ -173,7 +165,12 @@ test('own state and clusters are published', async () => {
       'tidegate_metrics_dropped_requests_total 0',
       `tidegate_build_info{version="0.1.0",node="${process.versions.node}"} 1`,
       `envoy_cluster_upstream_rq_total{cluster_name="${stats.name}"} 10`,
-      `envoy_cluster_outlier_detection_ejections_active{cluster_name="${stats.name}"} 9`,
+      `envoy_cluster_upstream_rq_xx{cluster_name="${stats.name}",response_code_class="5xx"} 2`,
+      `envoy_cluster_upstream_cx_connect_fail{cluster_name="${stats.name}"} 0`,
+      `envoy_cluster_outlier_detection_ejections_active{cluster_name="${stats.name}"} 1`,
+      `envoy_cluster_membership_total{cluster_name="${stats.name}"} 3`,
+      `envoy_cluster_membership_healthy{cluster_name="${stats.name}"} 2`,
+      '# TYPE envoy_cluster_upstream_cx_active gauge',
       '# TYPE envoy_cluster_upstream_cx_total counter',
       '# TYPE istio_request_bytes histogram',
     ]),

@@ -3,6 +3,7 @@ import { ChunkedDecoder } from '../http/chunked-decoder.ts'
 import type { Headers } from '../http/headers.ts'
 import { HeadReader } from '../http/head-reader.ts'
 import { CHUNKED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
+import { readShared } from '../http/shared-read.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
@@ -85,7 +86,9 @@ export class H1Connection implements Ticked {
     this.local = socketAddress(socket.localAddress, socket.localPort)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
+    // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
     socket.on('data', this.#onData)
+    if (settings.sharedReads) readShared(socket, this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('error', this.#onError)

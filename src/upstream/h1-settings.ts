@@ -7,6 +7,8 @@ export class H1Settings {
   readonly maxInformational: number
   /** A tunnel (101 or CONNECT) without a byte in either direction; 0 for never. */
   readonly tunnelIdleTimeoutMs: number
+  /** Read into the buffer all sockets share where that is possible; off for ordinary reads. */
+  readonly sharedReads: boolean
 
   constructor(settings: Partial<H1Settings> = {}) {
     this.maxHeadBytes = settings.maxHeadBytes ?? 61_440
@@ -14,5 +16,6 @@ export class H1Settings {
     this.maxChunkExtensionBytes = settings.maxChunkExtensionBytes ?? 65_536
     this.maxInformational = settings.maxInformational ?? 32
     this.tunnelIdleTimeoutMs = settings.tunnelIdleTimeoutMs ?? 3_600_000
+    this.sharedReads = settings.sharedReads ?? true
   }
 }

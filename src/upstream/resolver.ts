@@ -12,7 +12,7 @@ const OTHER_FAMILY_DELAY_MS = 50
 const MIN_TTL_MS = 1_000
 const MAX_TTL_MS = 3_600_000
 /** A name that failed is not asked for again before. */
-const FAILURE_TTL_MS = 1_000
+const FAILURE_TTL_MS = 500
 const MAX_CACHED_NAMES = 4_096
 /** Names being looked up at the same time; more are refused. */
 const MAX_LOOKUPS = 1_024

@@ -50,7 +50,7 @@ export function resolveFilters(
 }
 
 /** A route of `bookinfo.com` on gateway `default/gw`, port 80. */
-export function routeScope(scope: Partial<RouteScope> = {}): RouteScope {
+function routeScope(scope: Partial<RouteScope> = {}): RouteScope {
   return {
     context: 'GATEWAY',
     gateways: ['default/gw'],

@@ -89,7 +89,9 @@ export async function startGateway(
     },
     write,
     remove: (name) => rmSync(join(folder, name)),
-    reload: () => gateway.reload('test'),
+    reload: async () => {
+      await gateway.reload('test')
+    },
     async [Symbol.asyncDispose]() {
       await gateway.close()
       rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,9 @@
-import { connect, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import {
+  connect,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 
 /** What a node:http2 client saw of one answer. */
 export interface H2Answer {
@@ -23,7 +28,10 @@ export class H2Client implements AsyncDisposable {
     })
   }
 
-  open(headers: OutgoingHttpHeaders | string[], options?: { endStream?: boolean; waitForTrailers?: boolean }): ClientHttp2Stream {
+  open(
+    headers: OutgoingHttpHeaders | string[],
+    options?: { endStream?: boolean; waitForTrailers?: boolean },
+  ): ClientHttp2Stream {
     const stream = this.session.request(headers, options)
     stream.on('error', () => {})
     return stream
@@ -52,7 +60,9 @@ export function collect(stream: ClientHttp2Stream): Promise<H2Answer> {
     let rawTrailers: readonly string[] = []
     const informational: (readonly string[])[] = []
     const chunks: Buffer[] = []
-    stream.on('headers', (_headers: unknown, _flags: number, raw: string[]) => informational.push(raw))
+    stream.on('headers', (_headers: unknown, _flags: number, raw: string[]) =>
+      informational.push(raw),
+    )
     stream.on('response', (headers: { ':status'?: number }, _flags: number, raw: string[]) => {
       status = headers[':status'] ?? 0
       rawHeaders = raw
@@ -64,7 +74,14 @@ export function collect(stream: ClientHttp2Stream): Promise<H2Answer> {
     stream.on('error', () => {})
     stream.on('close', () => {
       const body = Buffer.concat(chunks).toString()
-      resolve({ status, rawHeaders, informational, body, rawTrailers, rstCode: stream.rstCode ?? 0 })
+      resolve({
+        status,
+        rawHeaders,
+        informational,
+        body,
+        rawTrailers,
+        rstCode: stream.rstCode ?? 0,
+      })
     })
   })
 }

@@ -11,7 +11,10 @@ export class H2EngineFixture implements AsyncDisposable {
   readonly handlers: RecordingHandler[] = []
   readonly #server: Server
 
-  private constructor(onExchange: (handler: RecordingHandler) => void, settings: Partial<H2Settings>) {
+  private constructor(
+    onExchange: (handler: RecordingHandler) => void,
+    settings: Partial<H2Settings>,
+  ) {
     this.engine = new H2ServerEngine({
       settings: new H2Settings(settings),
       onExchange: (exchange: DownstreamExchange) => {
@@ -50,6 +53,7 @@ export class H2EngineFixture implements AsyncDisposable {
     await waitFor('no session left', () => this.engine.sessionCount === 0)
     await waitFor('no exchange left', () => this.engine.activeExchanges === 0)
     const late = this.handlers.flatMap((handler) => handler.late)
-    if (late.length > 0) throw new Error(`callbacks after the end of an exchange: ${late.join(', ')}`)
+    if (late.length > 0)
+      throw new Error(`callbacks after the end of an exchange: ${late.join(', ')}`)
   }
 }

@@ -88,7 +88,10 @@ export class FrameClient {
   }
 
   /** Connects and sends preface and SETTINGS (pairs of identifier and value). */
-  static async open(port: number, settings: readonly (readonly [number, number])[] = []): Promise<FrameClient> {
+  static async open(
+    port: number,
+    settings: readonly (readonly [number, number])[] = [],
+  ): Promise<FrameClient> {
     const socket = connect(port, '127.0.0.1')
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
@@ -110,7 +113,9 @@ export class FrameClient {
   }
 
   find(type: number, stream?: number): SeenFrame | undefined {
-    return this.frames.find((seen) => seen.type === type && (stream === undefined || seen.stream === stream))
+    return this.frames.find(
+      (seen) => seen.type === type && (stream === undefined || seen.stream === stream),
+    )
   }
 
   #take(chunk: Buffer): void {

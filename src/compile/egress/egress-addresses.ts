@@ -21,7 +21,7 @@ export function egressAddresses(
           addresses.push({ cidr, port: port.number, cluster: null, virtualHost })
           continue
         }
-        const lookup = clusters.lookup(service, port, '', 'opaque')
+        const lookup = clusters.lookup(service, port, '')
         if (lookup.type !== 'found') continue
         addresses.push({ cidr, port: port.number, cluster: lookup.cluster, virtualHost })
       }

@@ -132,7 +132,7 @@ export class EgressHttp {
 
   #defaultAction(service: MeshService, port: MeshServicePort): RouteAction {
     if (service.discovery === 'passthrough') return { type: 'passthrough' }
-    const lookup = this.#clusters.lookup(service, port, '', 'http')
+    const lookup = this.#clusters.lookup(service, port, '')
     const cluster = lookup.type === 'found' ? lookup.cluster : null
     const name = clusterName(port.number, '', service.host)
     return {

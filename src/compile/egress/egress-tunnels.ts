@@ -91,7 +91,7 @@ export class EgressTunnels {
       tunnels.rules.push([name, rule])
       return
     }
-    const lookup = this.#clusters.lookup(service, port, '', 'opaque')
+    const lookup = this.#clusters.lookup(service, port, '')
     if (lookup.type === 'found') tunnels.clusters.push([name, lookup.cluster])
   }
 
@@ -112,7 +112,7 @@ export class EgressTunnels {
         for (const [index, rule] of rules.entries()) {
           if (!appliesTo(rule.match ?? [], bound, service.host, number)) continue
           const place = { resource: bound.resource, path: ['spec', list, index] }
-          const scope = { listenerPort: number, side: 'mesh', use: 'opaque' } as const
+          const scope = { listenerPort: number, side: 'mesh' } as const
           return tcpShares(rule.route ?? [], place, scope, this.#destinations)
         }
       }

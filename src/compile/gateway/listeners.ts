@@ -32,8 +32,7 @@ export class Listeners {
 
   build(groups: readonly ServerGroup[]): readonly ListenerPlan[] {
     const listeners: ListenerPlan[] = []
-    // HTTP before opaque bytes: a port declared tcp that an http rule reaches speaks HTTP/1.1.
-    for (const group of groups.toSorted((a, b) => Number(isTcp(a)) - Number(isTcp(b)))) {
+    for (const group of groups) {
       const accept = this.#accept(group)
       if (accept === null) continue
       const { targetPort, bind, servers } = group
@@ -66,8 +65,4 @@ export class Listeners {
     const tcp = tcpServer(name, server, this.#bindings, this.#destinations, this.#findings)
     return tcp === null ? null : { type: 'tcp', tcp }
   }
-}
-
-function isTcp(group: ServerGroup): boolean {
-  return group.family === 'tcp'
 }

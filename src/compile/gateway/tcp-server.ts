@@ -41,7 +41,7 @@ export function tcpServer(
             })
       if (!applies) continue
       const place = { resource: bound.resource, path: ['spec', 'tcp', index] }
-      const scope = { listenerPort: server.number, side: 'gateway', use: 'opaque' } as const
+      const scope = { listenerPort: server.number, side: 'gateway' } as const
       return { name, ...tcpShares(rule.route ?? [], place, scope, destinations) }
     }
   }

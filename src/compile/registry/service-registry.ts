@@ -16,6 +16,7 @@ const EXPORT_TO_ANNOTATION = 'networking.istio.io/exportTo'
 /** Every host a route may name, as seen from the process' namespace. */
 export class ServiceRegistry {
   readonly #services = new Map<string, MeshService>()
+  #sorted: readonly MeshService[] = []
   readonly #hidden = new Map<string, Resource<unknown>>()
   readonly #settings: CompileSettings
   readonly #findings: Findings
@@ -36,6 +37,8 @@ export class ServiceRegistry {
         if (this.#isVisible(entry.spec.exportTo, service, entry)) this.#addEntry(service, entry)
       }
     }
+    const services = [...this.#services.values()]
+    this.#sorted = services.toSorted((a, b) => compareText(a.host, b.host))
   }
 
   /** The service of exactly this host (a wildcard ServiceEntry is found by its wildcard). */
@@ -50,7 +53,7 @@ export class ServiceRegistry {
 
   /** Ordered by host. */
   all(): readonly MeshService[] {
-    return [...this.#services.values()].toSorted((a, b) => compareText(a.host, b.host))
+    return this.#sorted
   }
 
   #isVisible(

@@ -113,7 +113,6 @@ export class HttpRules {
     const outcome = this.#actions.compile(rule, place, {
       listenerPort: scope.port,
       side: scope.gateway === MESH ? 'mesh' : 'gateway',
-      use: 'http',
     })
     if (outcome === null) return []
     const suffix = match?.name === undefined || match.name === '' ? '' : `.${match.name}`

@@ -5,7 +5,7 @@ import type { Place } from './place.ts'
  * Suites for TLS 1.2 and below that Istio knows and OpenSSL still speaks. Names outside are left
  * out of the served list, as Istio does.
  */
-export const CIPHER_SUITES: ReadonlySet<string> = new Set([
+const CIPHER_SUITES: ReadonlySet<string> = new Set([
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',

@@ -1,0 +1,74 @@
+import type { Support } from '../src/config/schema.ts'
+
+/** What a field table cannot say: values of a field that fare differently, decided by compile/. */
+export interface SupportNote {
+  readonly support: Support
+  readonly note: string
+}
+
+function works(note: string): SupportNote {
+  return { support: 'works', note }
+}
+
+function noEffect(note: string): SupportNote {
+  return { support: 'ignored', note }
+}
+
+const CLIENT_CERTIFICATES = 'restricts client certificates, which are not asked for'
+const POLICY_NOTES = {
+  'loadBalancer.simple': works(
+    'LEAST_CONN is an alias; PASSTHROUGH is LEAST_REQUEST, with a finding',
+  ),
+  'outlierDetection.consecutiveErrors': works(
+    'deprecated: counts as consecutiveGatewayErrors; no effect with --compat, as in Istio',
+  ),
+  'tls.mode': works('with ISTIO_MUTUAL the service is not reached: there is no mesh identity'),
+}
+
+function policyNotes(prefix: string): Record<string, SupportNote> {
+  return Object.fromEntries(
+    Object.entries(POLICY_NOTES).map(([path, note]) => [`${prefix}.${path}`, note]),
+  )
+}
+
+/** Kind, then field path as the matrix writes it. */
+export const supportNotes: Readonly<Record<string, Readonly<Record<string, SupportNote>>>> = {
+  Gateway: {
+    'spec.servers[].port.protocol': works(
+      'HTTP, HTTP2, GRPC, HTTPS and TCP; TLS (opaque bytes) is refused: its connections are closed',
+    ),
+    'spec.servers[].bind': works('IP addresses; unix sockets are refused'),
+    'spec.servers[].tls.mode': works('SIMPLE; servers of other modes refuse their connections'),
+    'spec.servers[].tls.caCertificates': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.caCertCredentialName': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.caCrl': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.subjectAltNames': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.verifyCertificateSpki': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.verifyCertificateHash': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.insecureSkipVerify': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.cipherSuites': works('TLS 1.2 and below; unknown names are left out'),
+    'spec.servers[].tls.ecdhCurves': noEffect('the default curves are offered'),
+  },
+  VirtualService: {
+    'spec.http[].match[].sourceLabels': works('describes the gateway itself, as in Istio'),
+    'spec.http[].retries.backoff': noEffect('retries wait 25 ms with full jitter'),
+    'spec.http[].retries.retryIgnorePreviousHosts': noEffect('hosts already tried are avoided'),
+    'spec.tls[].match[].sniHosts': works('for the egress proxy; Gateways do not pass TLS through'),
+  },
+  DestinationRule: {
+    ...policyNotes('spec.trafficPolicy'),
+    ...policyNotes('spec.trafficPolicy.portLevelSettings[]'),
+    ...policyNotes('spec.subsets[].trafficPolicy'),
+    ...policyNotes('spec.subsets[].trafficPolicy.portLevelSettings[]'),
+  },
+  ServiceEntry: {
+    'spec.addresses': works('host bits of a CIDR block are dropped, with a finding'),
+    'spec.ports[].protocol': works('UDP ports are left out, with a finding'),
+    'spec.resolution': works('NONE and DYNAMIC_DNS have no endpoints at a Gateway'),
+  },
+  EnvoyFilter: {
+    'spec.configPatches[].patch.value': works(
+      'the shapes of Istio rate limiting; other patches are not applied, with a finding',
+    ),
+  },
+}

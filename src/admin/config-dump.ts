@@ -1,0 +1,173 @@
+import type { ClusterPlan } from '../clusters/plan.ts'
+import type { VirtualHost } from '../routing/virtual-host.ts'
+import type { EgressPlan } from '../snapshot/egress-plan.ts'
+import type {
+  HttpServerPlan,
+  ListenerPlan,
+  TcpServerPlan,
+  TlsChainPlan,
+} from '../snapshot/listener-plan.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { HostTable } from '../routing/host-table.ts'
+import type { CertificateSource } from '../tls/plan.ts'
+import { type Description, describeRoute } from './describe-route.ts'
+
+/** Parts of /config_dump, as `?resource=` names them. */
+const PARTS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
+  listeners: ({ listeners }) => listeners.map(describeListener),
+  routes: ({ listeners }) => routeTables(listeners).map(describeRouteTable),
+  clusters: ({ clusters }) => clusters.map(describeCluster),
+  egress: ({ egress }) => describeEgress(egress),
+  mesh: ({ mesh }) => ({ ...mesh }),
+}
+
+export const RESOURCES: readonly string[] = Object.keys(PARTS)
+
+/**
+ * The serving snapshot for people and tools. Everything is written out field by field, so that a
+ * secret added to a plan some day does not show up here by itself.
+ */
+export function describeSnapshot(snapshot: Snapshot, resource: string | null): Description {
+  const wanted = resource === null ? RESOURCES : [resource]
+  const dump: Record<string, unknown> = { generation: snapshot.generation }
+  for (const name of wanted) dump[name] = PARTS[name]?.(snapshot)
+  return dump
+}
+
+function describeListener(listener: ListenerPlan): Description {
+  const { accept } = listener
+  return {
+    name: listener.key,
+    gatewayPorts: listener.gatewayPorts,
+    targetPort: listener.targetPort,
+    bind: listener.bind,
+    type: accept.type,
+    routeTable: accept.type === 'http' ? accept.http.name : null,
+    chains: accept.type === 'tls' ? accept.chains.all.map(describeChain) : [],
+    tcp: accept.type === 'tcp' ? describeTcp(accept.tcp) : null,
+  }
+}
+
+function describeChain(chain: TlsChainPlan): Description {
+  const { tls } = chain
+  return {
+    name: chain.name,
+    gateway: chain.gateway,
+    hosts: chain.hosts,
+    routeTable: chain.http.name,
+    certificates: tls.certificates.map(describeCertificate),
+    minVersion: tls.minVersion,
+    maxVersion: tls.maxVersion,
+    ciphers: tls.ciphers,
+    alpn: tls.alpn,
+  }
+}
+
+/** Where it comes from; neither certificate nor key. */
+function describeCertificate(source: CertificateSource): Description {
+  return { kind: source.kind, name: source.name }
+}
+
+function describeTcp(tcp: TcpServerPlan): Description {
+  return {
+    name: tcp.name,
+    destinations: tcp.destinations.map(({ clusterName, cluster }, index) => ({
+      cluster: clusterName,
+      found: cluster !== null,
+      weight: tcp.cumulativeWeights[index]! - (tcp.cumulativeWeights[index - 1] ?? 0),
+    })),
+  }
+}
+
+function routeTables(listeners: readonly ListenerPlan[]): readonly HttpServerPlan[] {
+  return listeners.flatMap(({ accept }) => {
+    if (accept.type === 'http') return [accept.http]
+    return accept.type === 'tls' ? accept.chains.all.map(({ http }) => http) : []
+  })
+}
+
+function describeRouteTable(table: HttpServerPlan): Description {
+  return {
+    name: table.name,
+    gateways: table.gateways,
+    virtualHosts: describeVirtualHosts(table.hosts),
+  }
+}
+
+/** One entry per virtual host, with every domain that leads to it. */
+function describeVirtualHosts(hosts: HostTable<VirtualHost>): readonly Description[] {
+  const domains = new Map<VirtualHost, string[]>()
+  for (const [pattern, virtualHost] of hosts.entries) {
+    const known = domains.get(virtualHost)
+    if (known === undefined) domains.set(virtualHost, [pattern])
+    else known.push(pattern)
+  }
+  return [...domains].map(([virtualHost, patterns]) => describeVirtualHost(virtualHost, patterns))
+}
+
+function describeVirtualHost(virtualHost: VirtualHost, domains: readonly string[]): Description {
+  return {
+    name: virtualHost.name,
+    domains,
+    httpsRedirect: virtualHost.httpsRedirect,
+    routes: virtualHost.routes.map(describeRoute),
+  }
+}
+
+function describeCluster(cluster: ClusterPlan): Description {
+  const { tls } = cluster
+  return {
+    name: cluster.name,
+    destination: { ...cluster.destination },
+    protocol: cluster.protocol,
+    discovery: cluster.discovery,
+    endpoints: cluster.endpoints.map(({ address, port, weight, labels, locality }) => ({
+      address,
+      port,
+      weight,
+      labels,
+      locality,
+    })),
+    loadBalancer: { ...cluster.loadBalancer },
+    limits: { ...cluster.limits },
+    outlier: cluster.outlier === null ? null : { ...cluster.outlier },
+    tls:
+      tls === null
+        ? null
+        : {
+            serverName: tls.serverName,
+            subjectAltNames: tls.subjectAltNames,
+            trust: tls.caFile ?? (tls.ca === null ? 'system' : 'configured'),
+            client: tls.client === null ? null : describeCertificate(tls.client),
+            insecureSkipVerify: tls.insecureSkipVerify,
+          },
+  }
+}
+
+function describeEgress(egress: EgressPlan): Description {
+  return {
+    policy: egress.policy,
+    http: [...egress.http].map(([port, hosts]) => ({
+      port,
+      virtualHosts: describeVirtualHosts(hosts),
+    })),
+    tunnels: [...egress.tunnels].map(([port, hosts]) => ({
+      port,
+      hosts: hosts.entries.map(([host, cluster]) => ({ host, cluster: cluster.name })),
+    })),
+    tunnelRules: [...egress.tunnelRules].map(([port, hosts]) => ({
+      port,
+      hosts: hosts.entries.map(([host, { name, destinations, cumulativeWeights }]) => ({
+        host,
+        ...describeTcp({ name, destinations, cumulativeWeights }),
+      })),
+    })),
+    addresses: egress.addresses.map(({ cidr, port, cluster, virtualHost }) => ({
+      cidr: cidr.toString(),
+      port,
+      cluster: cluster === null ? null : cluster.name,
+      virtualHost: virtualHost === null ? null : virtualHost.name,
+    })),
+    unknownHost: describeVirtualHost(egress.unknownHost, ['*']),
+  }
+}

@@ -1,0 +1,102 @@
+import { either, error, info, warning, type Catalogue } from './entry.ts'
+
+/** Reading files and documents, before a kind's own rules. */
+export const documentProblems: Catalogue = {
+  'unreadable-file': error('A file cannot be read.', 'Check its path and permissions.'),
+  'file-too-large': error('A file is larger than is read.', 'Split it.'),
+  'not-text': error('A file is not UTF-8 text.', 'Save it as UTF-8.'),
+  'document-too-large': error('A document is larger than is read.', 'Split it with --- lines.'),
+  'document-too-deep': error('Mappings and lists nest too deep.', 'Write it simpler.'),
+  syntax: error('The text is not YAML.', 'Correct it at the line and column given.'),
+  'bad-indent': error('A line is not indented like its siblings.', 'Line it up with them.'),
+  'tab-indent': error('A line is indented with a tab.', 'Use spaces.'),
+  'trailing-tab': info('A line ends in a tab.', 'Delete the tab.'),
+  'missing-colon': error('A field without its colon: "name http".', 'Write "name: http".'),
+  'missing-space': error('A colon or dash without the space behind it.', 'Add the space.'),
+  'slash-comment': either(
+    ['error', 'warning'],
+    '// does not begin a comment in YAML.',
+    'Begin comments with #.',
+  ),
+  'shell-line': error('A shell command stands inside the YAML.', 'Delete the line.'),
+  'unknown-tag': error('A YAML tag nobody knows.', 'Delete the tag.'),
+  'unknown-alias': error('An alias without an anchor.', 'Write the value out.'),
+  'alias-cycle': error('An alias that contains itself.', 'Write the value out.'),
+  'alias-bomb': error('Aliases that expand to far too much.', 'Write the document out.'),
+  'duplicate-key': error('A key stands twice in one mapping.', 'Delete one.'),
+  'bad-key': error('A key that is not text.', 'Put it in quotes.'),
+  'forbidden-key': error('A key that no resource has and no program should take.', 'Delete it.'),
+  'bad-merge': error(
+    'A merge key (<<) with something that is no mapping.',
+    'Write the fields out.',
+  ),
+  'more-documents': warning('Only the first document of the file is read.', 'Keep one.'),
+  'more-problems': either(
+    ['error', 'warning'],
+    'A resource has more findings than are shown.',
+    'Mend those shown and look again.',
+  ),
+  'not-a-resource': error(
+    'A document that is not a resource.',
+    'Begin it with apiVersion, kind, metadata and spec.',
+  ),
+  'missing-kind': error('A document without kind.', 'Add it.'),
+  'missing-api-version': error('A document without apiVersion.', 'Add it.'),
+  'unknown-kind': error('A kind that its API group does not have.', 'Correct the spelling.'),
+  'unknown-api-version': error(
+    'A version that the kind does not have.',
+    'Use the one the hint names.',
+  ),
+  'skipped-kinds': info('Documents of kinds that are not read were skipped.', 'Nothing.'),
+  'unsupported-kind': warning(
+    'A resource of Istio that has no effect here, such as an AuthorizationPolicy.',
+    'Enforce it elsewhere before relying on it.',
+  ),
+  'missing-metadata': error('A resource without metadata.', 'Add metadata with a name.'),
+  'missing-name': error('A resource without name.', 'Add metadata.name.'),
+  'missing-spec': error('A resource without spec.', 'Add spec.'),
+  'bad-name': error('A name or namespace that Kubernetes would refuse.', 'Rename it.'),
+  'bad-label': error('A label that Kubernetes would refuse.', 'Correct the label.'),
+  'bad-timestamp': warning(
+    'creationTimestamp is not a time; the resource counts as undated.',
+    'Correct or delete it.',
+  ),
+  'bad-base64': error('A Secret value that is not base64.', 'Encode it, or use stringData.'),
+  'duplicate-resource': either(
+    ['error', 'warning'],
+    'A resource of this kind, namespace and name was read before; the first one is used.',
+    'Delete or rename one.',
+  ),
+  'last-good-kept': warning(
+    'A resource has errors; its last version without errors stays in use.',
+    'Mend the errors.',
+  ),
+  'unknown-field': either(
+    ['error', 'warning'],
+    'A field the kind does not have (a warning in compat mode).',
+    'Correct the spelling or the indentation; the hint often knows.',
+  ),
+  'unused-field': either(
+    ['warning', 'info'],
+    'A field that is not read here.',
+    'Nothing, unless it is a misspelt one.',
+  ),
+  'snake-case-field': warning('A field_name read as fieldName.', 'Write fieldName.'),
+  'ignored-field': warning(
+    'A field that has no effect here; the message says what happens instead.',
+    'See the support matrix.',
+  ),
+  'refused-field': error(
+    'A field that is not supported and must not be passed over.',
+    'Remove it; see the support matrix.',
+  ),
+  'wrong-type': either(
+    ['error', 'warning'],
+    'A value of the wrong type (quoted numbers are a warning in compat mode).',
+    'Write it as the hint says.',
+  ),
+  'unknown-value': error('A value that is not among those allowed.', 'Use one of these.'),
+  'enum-repaired': warning('Another spelling of an allowed value.', 'Write it as it is read.'),
+  'bad-duration': error('Text that is no duration.', 'Write 1.5s, 100ms or 1h30m.'),
+  'empty-entry': error('A list entry or mapping value is missing.', 'Fill it in or delete it.'),
+}

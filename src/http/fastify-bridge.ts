@@ -1,0 +1,133 @@
+import type { Server } from 'node:http'
+import { parse, type ParsedUrlQuery } from 'node:querystring'
+import type { FastifyReply, FastifyRequest, FastifyServerFactoryHandler } from 'fastify'
+import type { DownstreamExchange } from './exchange.ts'
+import { ForwardedExchange } from './fastify-exchange.ts'
+import { FastifyReplyFacade } from './fastify-reply.ts'
+import { FastifyRequestFacade } from './fastify-request.ts'
+import { FastifyServerFacade } from './fastify-server.ts'
+import { Headers } from './headers.ts'
+
+export interface FastifyBridgeOptions {
+  /** Gets each exchange that no plugin answered. Must set `exchange.handler` before it returns. */
+  readonly onRequest: (exchange: DownstreamExchange) => void
+}
+
+type NodeHandler = (request: FastifyRequestFacade, reply: FastifyReplyFacade) => void
+
+/**
+ * Path of the catch-all route. The router only ever sees this one, with method GET, unless a plugin
+ * has routes of its own: targets that a router would decode, refuse or not know cannot confuse it.
+ */
+export const EXCHANGE_PATH = '/.tidegate/exchange'
+const ROUTED_METHOD = 'GET'
+const NO_QUERY: ParsedUrlQuery = Object.freeze(Object.create(null) as ParsedUrlQuery)
+const NO_HEADERS = new Headers()
+
+/** Shows exchanges to a Fastify instance, and hands those it lets pass to the proxy. */
+export class FastifyBridge {
+  /** `serverFactory` of the Fastify instance. */
+  readonly factory: (handler: FastifyServerFactoryHandler, options: unknown) => Server
+  /** `routerOptions.querystringParser` of the Fastify instance. */
+  readonly querystringParser: (text: string) => ParsedUrlQuery
+  /** Handler of the catch-all routes. */
+  readonly handler: (request: FastifyRequest, reply: FastifyReply) => void
+  /** True when plugins are loaded: queries are parsed, reply headers are looked at. */
+  hasPlugins: boolean
+  /** Methods and plain paths may match a plugin's route, so the router gets to see them. */
+  hasPluginRoutes: boolean
+
+  readonly #onRequest: (exchange: DownstreamExchange) => void
+  readonly #routedMethods: Set<string>
+  #fastify: NodeHandler | null
+  #routing: FastifyRequestFacade | null
+
+  constructor(options: FastifyBridgeOptions) {
+    this.factory = this.#createServer.bind(this)
+    this.querystringParser = this.#parseQuery.bind(this)
+    this.handler = this.#forward.bind(this)
+    this.hasPlugins = false
+    this.hasPluginRoutes = false
+    this.#onRequest = options.onRequest
+    this.#routedMethods = new Set()
+    this.#fastify = null
+    this.#routing = null
+  }
+
+  /** Methods for which the instance has a catch-all route next to plugins' routes. */
+  setRoutedMethods(methods: readonly string[]): void {
+    for (const method of methods) this.#routedMethods.add(method)
+  }
+
+  /** Runs the instance's hooks for an exchange. Call it from the server's request callback. */
+  dispatch(exchange: DownstreamExchange): void {
+    const reply = new FastifyReplyFacade(exchange)
+    const request = new FastifyRequestFacade(exchange, reply, ROUTED_METHOD, EXCHANGE_PATH)
+    reply.req = request
+    if (this.hasPluginRoutes) this.#showTarget(request)
+    this.#routing = request
+    try {
+      this.#fastify?.(request, reply)
+    } catch {
+      // Fastify lets errors of callback hooks pass; the price is this request and nothing else.
+      reply.fail()
+    }
+    this.#routing = null
+    if (request.isPending) request.wait()
+  }
+
+  #showTarget(request: FastifyRequestFacade): void {
+    const { method, path } = request.exchange.request
+    // An escape could only fail to decode, or match what the proxy would route differently.
+    if (path.indexOf('%') !== -1 || !path.startsWith('/') || !this.#routedMethods.has(method)) return
+    request.method = method
+    request.url = path
+  }
+
+  #createServer(handler: FastifyServerFactoryHandler): Server {
+    this.#fastify = handler as unknown as NodeHandler
+    // Fastify asks for an http.Server and uses the few members that the facade has.
+    return new FastifyServerFacade() as unknown as Server
+  }
+
+  /** The router calls this once per request, right after a route has matched. */
+  #parseQuery(): ParsedUrlQuery {
+    const request = this.#routing
+    if (request === null) return NO_QUERY
+    request.unveil()
+    const { query } = request.exchange.request
+    return this.hasPlugins && query !== '' ? parse(query.slice(1)) : NO_QUERY
+  }
+
+  #forward(request: FastifyRequest, reply: FastifyReply): void {
+    const facade = request.raw as unknown as FastifyRequestFacade
+    if (this.hasPlugins) this.#forwardObserved(facade, reply)
+    else if (facade.forward()) {
+      reply.hijack()
+      this.#onRequest(facade.exchange)
+    }
+  }
+
+  #forwardObserved(facade: FastifyRequestFacade, reply: FastifyReply): void {
+    const raw = facade.reply
+    const headers = reply.getHeaders()
+    const isWatched = raw.listenerCount('finish') > 0 || facade.listenerCount('close') > 0
+    let extra = NO_HEADERS
+    if (Object.keys(headers).length > 0) {
+      for (const [name, value] of Object.entries(headers)) {
+        if (value !== undefined) raw.setHeader(name, value)
+      }
+      // Throws for an unclean header: before the exchange is given away, so that it costs a 500.
+      extra = raw.toHeaders()
+    }
+    if (!facade.forward()) return
+    reply.hijack()
+    const waited = facade.exchange.handler === facade
+    if (isWatched || extra.size > 0) {
+      const exchange = new ForwardedExchange(facade, extra)
+      this.#onRequest(exchange)
+      facade.exchange.handler = exchange
+    } else this.#onRequest(facade.exchange)
+    if (waited) facade.replay(facade.exchange.handler)
+  }
+}

@@ -1,0 +1,292 @@
+import { EventEmitter } from 'node:events'
+import type { DownstreamExchange } from './exchange.ts'
+import type { FastifyRequestFacade } from './fastify-request.ts'
+import { isFieldValue, isToken } from './field-syntax.ts'
+import { isConnectionSpecific, parseContentLength } from './h2-fields.ts'
+import { Headers } from './headers.ts'
+import { UNKNOWN_LENGTH } from './request.ts'
+
+export type HeaderValue = string | number | readonly string[]
+
+type Callback = (error?: Error | null) => void
+
+/**
+ * The response as Fastify and its plugins see it (`reply.raw`): the members of ServerResponse that
+ * Fastify uses to answer, written through the exchange. A plugin that answers costs what it costs;
+ * an exchange that goes to the proxy pays for the fields below and nothing more.
+ */
+export class FastifyReplyFacade extends EventEmitter {
+  statusCode: number
+  statusMessage: string
+  headersSent: boolean
+  writableEnded: boolean
+  writableFinished: boolean
+  destroyed: boolean
+  sendDate: boolean
+  readonly exchange: DownstreamExchange
+  /** Set once by the bridge, right after both facades exist. */
+  req: FastifyRequestFacade | null
+  #headers: Map<string, HeaderValue> | null
+  #trailers: Headers | null
+
+  constructor(exchange: DownstreamExchange) {
+    super()
+    this.statusCode = 200
+    this.statusMessage = ''
+    this.headersSent = false
+    this.writableEnded = false
+    this.writableFinished = false
+    this.destroyed = false
+    this.sendDate = true
+    this.exchange = exchange
+    this.req = null
+    this.#headers = null
+    this.#trailers = null
+  }
+
+  get writable(): boolean {
+    return !this.writableEnded && !this.destroyed
+  }
+
+  get finished(): boolean {
+    return this.writableEnded
+  }
+
+  get closed(): boolean {
+    return this.destroyed || this.writableFinished
+  }
+
+  get hasHeaders(): boolean {
+    return this.#headers !== null && this.#headers.size > 0
+  }
+
+  get socket(): unknown {
+    return this.req?.socket ?? null
+  }
+
+  setHeader(name: string, value: HeaderValue): this {
+    if (this.headersSent) throw headersSentError()
+    this.#headers ??= new Map()
+    this.#headers.set(name.toLowerCase(), value)
+    return this
+  }
+
+  appendHeader(name: string, value: string | readonly string[]): this {
+    const before = this.getHeader(name)
+    const all = before === undefined ? [] : [before].flat().map(String)
+    return this.setHeader(name, [...all, ...[value].flat()])
+  }
+
+  getHeader(name: string): HeaderValue | undefined {
+    return this.#headers?.get(name.toLowerCase())
+  }
+
+  getHeaders(): Record<string, HeaderValue> {
+    const map = Object.create(null) as Record<string, HeaderValue>
+    if (this.#headers !== null) for (const [name, value] of this.#headers) map[name] = value
+    return map
+  }
+
+  getHeaderNames(): string[] {
+    return this.#headers === null ? [] : [...this.#headers.keys()]
+  }
+
+  hasHeader(name: string): boolean {
+    return this.#headers?.has(name.toLowerCase()) ?? false
+  }
+
+  removeHeader(name: string): void {
+    this.#headers?.delete(name.toLowerCase())
+  }
+
+  writeHead(
+    status: number,
+    second?: string | Readonly<Record<string, HeaderValue | undefined>>,
+    third?: Readonly<Record<string, HeaderValue | undefined>>,
+  ): this {
+    if (this.headersSent) throw headersSentError()
+    this.statusCode = status
+    const headers = typeof second === 'object' ? second : third
+    if (headers !== undefined) {
+      for (const [name, value] of Object.entries(headers)) {
+        if (value !== undefined) this.setHeader(name, value)
+      }
+    }
+    return this
+  }
+
+  /** Sends the head, if it was not sent, and a piece of body. False: wait for 'drain'. */
+  write(chunk: string | Uint8Array, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
+    if (!this.writable) return false
+    if (!this.headersSent) this.#sendOpenHead()
+    const room = this.exchange.sendBody(toBytes(chunk, encoding))
+    const done = typeof encoding === 'function' ? encoding : callback
+    if (done) process.nextTick(done, null)
+    return room
+  }
+
+  end(chunk?: string | Uint8Array | Callback | null, encoding?: BufferEncoding | Callback | null, callback?: Callback | null): this {
+    if (!this.writable) return this
+    const done = lastFunction(chunk, encoding, callback)
+    if (done !== null) this.once('finish', done)
+    const body = typeof chunk === 'function' || chunk === undefined ? null : chunk
+    if (this.headersSent) {
+      if (body !== null) this.write(body, encoding)
+      this.writableEnded = true
+      this.exchange.sendEnd(this.#trailers)
+    } else this.#sendWhole(body === null ? null : toBytes(body, encoding))
+    return this
+  }
+
+  addTrailers(trailers: Readonly<Record<string, string>>): void {
+    const fields: string[] = []
+    for (const [name, value] of Object.entries(trailers)) addField(fields, name, value)
+    this.#trailers = new Headers(fields)
+  }
+
+  flushHeaders(): void {
+    if (!this.headersSent && this.writable) this.#sendOpenHead()
+  }
+
+  writeContinue(): void {
+    this.exchange.sendInformational(100, new Headers())
+  }
+
+  writeEarlyHints(hints: Readonly<Record<string, string | readonly string[]>>, callback?: Callback): void {
+    this.exchange.sendInformational(103, toHeaders(Object.entries(hints)))
+    if (callback) process.nextTick(callback)
+  }
+
+  /** Kills the exchange unless the answer is complete. */
+  destroy(error?: Error): this {
+    if (this.destroyed || this.writableFinished) return this
+    this.destroyed = true
+    this.req?.answer()
+    this.exchange.abort()
+    process.nextTick(emitEnd, this, error)
+    return this
+  }
+
+  cork(): void {}
+
+  uncork(): void {}
+
+  setTimeout(): this {
+    return this
+  }
+
+  /** The whole answer left, whoever wrote it. */
+  finish(): void {
+    this.headersSent = true
+    this.writableEnded = true
+    this.writableFinished = true
+    this.emit('finish')
+    this.emit('close')
+  }
+
+  /** The client left before it had the whole answer. */
+  lose(): void {
+    if (this.destroyed) return
+    this.destroyed = true
+    this.emit('close')
+  }
+
+  /** Headers set so far without those of the framing; throws when one is not clean. */
+  toHeaders(): Headers {
+    return toHeaders(this.#headers ?? [])
+  }
+
+  /** 500 without looking at anything a plugin has set. */
+  fail(): void {
+    if (!this.writable) return
+    this.req?.answer()
+    if (this.headersSent) {
+      this.destroy()
+      return
+    }
+    this.statusCode = 500
+    this.headersSent = true
+    this.writableEnded = true
+    this.exchange.sendWhole(500, new Headers(['content-type', 'text/plain']), FAILURE_TEXT)
+  }
+
+  #sendOpenHead(): void {
+    const headers = this.toHeaders()
+    const length = this.#contentLength()
+    this.headersSent = true
+    this.#beginAnswer()
+    this.exchange.sendHead(this.statusCode, headers, length, false)
+  }
+
+  #sendWhole(body: Buffer | null): void {
+    const headers = this.toHeaders()
+    const { statusCode, exchange } = this
+    const withTrailers = this.#trailers !== null
+    this.headersSent = true
+    this.writableEnded = true
+    this.#beginAnswer()
+    if (body === null || body.length === 0) {
+      const length = exchange.request.method === 'HEAD' ? Math.max(0, this.#contentLength()) : 0
+      exchange.sendHead(statusCode, headers, withTrailers ? UNKNOWN_LENGTH : length, !withTrailers)
+      if (withTrailers) exchange.sendEnd(this.#trailers)
+    } else exchange.sendWhole(statusCode, headers, body)
+  }
+
+  #beginAnswer(): void {
+    const connection = this.getHeader('connection')
+    if (typeof connection === 'string' && connection.toLowerCase() === 'close') {
+      this.exchange.closeAfter()
+    }
+    this.req?.answer()
+  }
+
+  #contentLength(): number {
+    const value = this.getHeader('content-length')
+    return value === undefined ? UNKNOWN_LENGTH : parseContentLength(String(value))
+  }
+}
+
+const FAILURE_TEXT = 'Internal Server Error'
+
+function toHeaders(entries: Iterable<readonly [string, HeaderValue]>): Headers {
+  const fields: string[] = []
+  for (const [name, value] of entries) {
+    if (typeof value === 'object') for (const each of value) addField(fields, name, each)
+    else addField(fields, name, String(value))
+  }
+  return new Headers(fields)
+}
+
+function addField(fields: string[], rawName: string, value: string): void {
+  const name = rawName.toLowerCase()
+  if (name === 'content-length' || isConnectionSpecific(name)) return
+  if (!isToken(name) || !isFieldValue(value)) {
+    throw Object.assign(new TypeError(`Invalid character in header content ["${name}"]`), {
+      code: 'ERR_INVALID_CHAR',
+    })
+  }
+  fields.push(name, value)
+}
+
+function toBytes(chunk: string | Uint8Array, encoding?: BufferEncoding | Callback | null): Buffer {
+  if (typeof chunk === 'string') {
+    return Buffer.from(chunk, typeof encoding === 'string' ? encoding : 'utf8')
+  }
+  return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function lastFunction(...values: readonly unknown[]): Callback | null {
+  for (const value of values) if (typeof value === 'function') return value as Callback
+  return null
+}
+
+function headersSentError(): Error {
+  return Object.assign(new Error('Cannot write headers after they are sent to the client'), {
+    code: 'ERR_HTTP_HEADERS_SENT',
+  })
+}
+
+function emitEnd(reply: FastifyReplyFacade, error: Error | undefined): void {
+  if (error !== undefined && reply.listenerCount('error') > 0) reply.emit('error', error)
+  reply.emit('close')
+}

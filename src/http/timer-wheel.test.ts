@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { TimerWheel, type Timed } from './timer-wheel.ts'
+
+class Probe implements Timed {
+  deadlineMs = Infinity
+  wheelTick = -1
+  fired = 0
+  onTimeout(): void {
+    this.fired++
+  }
+}
+
+const STEP_MS = 10
+let wheel: TimerWheel
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  wheel = new TimerWheel(STEP_MS)
+})
+
+afterEach(() => {
+  wheel.close()
+  vi.useRealTimers()
+})
+
+test('fires once, not early and at most two steps late', () => {
+  const probe = new Probe()
+  wheel.arm(probe, 95)
+  vi.advanceTimersByTime(94)
+  expect(probe.fired).toBe(0)
+  vi.advanceTimersByTime(1 + 2 * STEP_MS)
+  expect(probe.fired).toBe(1)
+  vi.advanceTimersByTime(10_000)
+  expect(probe.fired).toBe(1)
+})
+
+test('a deadline moved later, earlier or away counts as it stands last', () => {
+  const later = new Probe()
+  const earlier = new Probe()
+  const away = new Probe()
+  wheel.arm(later, 50)
+  wheel.arm(earlier, 5_000)
+  wheel.arm(away, 50)
+  vi.advanceTimersByTime(30)
+  wheel.arm(later, 500)
+  wheel.arm(earlier, 50)
+  wheel.disarm(away)
+  vi.advanceTimersByTime(100)
+  expect([later.fired, earlier.fired, away.fired]).toEqual([0, 1, 0])
+  vi.advanceTimersByTime(500)
+  expect([later.fired, earlier.fired, away.fired]).toEqual([1, 1, 0])
+})
+
+test('delays longer than one turn of the wheel are kept', () => {
+  const probe = new Probe()
+  wheel.arm(probe, 100_000)
+  vi.advanceTimersByTime(99_990)
+  expect(probe.fired).toBe(0)
+  vi.advanceTimersByTime(50)
+  expect(probe.fired).toBe(1)
+})
+
+test('a callback may arm again', () => {
+  const probe = new Probe()
+  probe.onTimeout = () => {
+    if (++probe.fired < 3) wheel.arm(probe, 20)
+  }
+  wheel.arm(probe, 20)
+  vi.advanceTimersByTime(500)
+  expect(probe.fired).toBe(3)
+})
+
+test('time lost while the process stood still does not time everybody out', () => {
+  const probe = new Probe()
+  wheel.arm(probe, 1_000)
+  const before = performance.now()
+  vi.spyOn(performance, 'now').mockImplementation(() => before + 60_000)
+  vi.advanceTimersByTime(STEP_MS)
+  expect(probe.fired).toBe(0)
+  vi.restoreAllMocks()
+})
