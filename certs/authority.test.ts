@@ -15,7 +15,9 @@ test('a leaf names its hosts, verifies against its authority and serves TLS', as
   expect(certificate.checkHost('other.com')).toBeUndefined()
   expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1')
 
-  const server = createServer({ cert: leaf.certificate, key: leaf.key }, (socket) => socket.end('hello'))
+  const server = createServer({ cert: leaf.certificate, key: leaf.key }, (socket) =>
+    socket.end('hello'),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const client = connect({

@@ -41,7 +41,10 @@ export class Authority {
       { name: 'subjectKeyIdentifier' },
     ])
     certificate.sign(forge.pki.privateKeyFromPem(keys.privateKey), forge.md.sha256.create())
-    return new Authority({ certificate: forge.pki.certificateToPem(certificate), key: keys.privateKey })
+    return new Authority({
+      certificate: forge.pki.certificateToPem(certificate),
+      key: keys.privateKey,
+    })
   }
 
   /** A server (and client) certificate for DNS names, wildcards and IP addresses. */
@@ -57,7 +60,10 @@ export class Authority {
       { name: 'subjectKeyIdentifier' },
     ])
     certificate.sign(this.#key, forge.md.sha256.create())
-    return { certificate: forge.pki.certificateToPem(certificate) + this.certificate, key: keys.privateKey }
+    return {
+      certificate: forge.pki.certificateToPem(certificate) + this.certificate,
+      key: keys.privateKey,
+    }
   }
 }
 
@@ -73,7 +79,11 @@ function rsaKeys(): { publicKey: string; privateKey: string } {
   })
 }
 
-function blankCertificate(commonName: string, publicKey: string, days: number): forge.pki.Certificate {
+function blankCertificate(
+  commonName: string,
+  publicKey: string,
+  days: number,
+): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate()
   certificate.publicKey = forge.pki.publicKeyFromPem(publicKey)
   // A positive serial of 127 bits (RFC 5280 4.1.2.2).

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
  * The backend of every comparison: counts heads of bodyless requests and answers each with a fixed
  * small response in one write. Prints its port.
  */
-const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nhello world\n'
+const ANSWER =
+  'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nhello world\n'
 const HEAD_END = '\r\n\r\n'
 
 const server = createServer({ noDelay: true }, (socket: Socket) => {

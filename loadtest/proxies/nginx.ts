@@ -4,7 +4,8 @@ import { freePort, installed, type ProxyKind, startPinned } from './proxy.ts'
 
 export const nginx: ProxyKind = {
   name: 'nginx',
-  missing: () => (installed('nginx') ? null : 'not installed (Debian: apt-get install nginx-light)'),
+  missing: () =>
+    installed('nginx') ? null : 'not installed (Debian: apt-get install nginx-light)',
   async start({ backendPort, folder, core }) {
     const port = await freePort()
     const file = join(folder, 'nginx.conf')

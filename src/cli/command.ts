@@ -27,7 +27,9 @@ function exitCodeOf(error: unknown): number {
     return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
   }
   const message = error instanceof Error ? error.message : String(error)
-  printError(new CommandError(message, null, 'please report this with the command line', EXIT_FINDINGS))
+  printError(
+    new CommandError(message, null, 'please report this with the command line', EXIT_FINDINGS),
+  )
   return EXIT_FINDINGS
 }
 
@@ -69,7 +71,11 @@ function program(): Command {
   root
     .command('healthcheck')
     .description('exit 0 when the gateway is ready, 3 when it is not')
-    .option('--status <[host:]port>', 'status address of the gateway', process.env['TIDEGATE_STATUS'] ?? '127.0.0.1:15021')
+    .option(
+      '--status <[host:]port>',
+      'status address of the gateway',
+      process.env['TIDEGATE_STATUS'] ?? '127.0.0.1:15021',
+    )
     .action(async (flags: { status: string }) => {
       await healthcheck(parseAddress('--status', flags.status))
     })

@@ -19,7 +19,11 @@ export function parseLabels(text: string): Readonly<Record<string, string>> {
 export function parseAddress(flag: string, text: string): BindAddress {
   const address = parseBindAddress(text)
   if (address === null) {
-    throw usageError(`"${text}" is not an address`, flag, `write ${flag} [HOST:]PORT with a port from 0 to 65535`)
+    throw usageError(
+      `"${text}" is not an address`,
+      flag,
+      `write ${flag} [HOST:]PORT with a port from 0 to 65535`,
+    )
   }
   return address
 }
@@ -34,19 +38,28 @@ export function parseListen(text: string): readonly [number, BindAddress] {
   const equals = text.indexOf('=')
   const port = Number(text.slice(0, Math.max(equals, 0)))
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
-    throw usageError(`"${text}" is not a port mapping`, '--listen', 'write --listen GATEWAY_PORT=[HOST:]PORT')
+    throw usageError(
+      `"${text}" is not a port mapping`,
+      '--listen',
+      'write --listen GATEWAY_PORT=[HOST:]PORT',
+    )
   }
   return [port, parseAddress('--listen', text.slice(equals + 1))]
 }
 
 export function parseDurationFlag(flag: string, text: string): number {
   const ms = parseDurationMs(text)
-  if (ms === null) throw usageError(`"${text}" is not a duration`, flag, `write ${flag} 45s or ${flag} 1m30s`)
+  if (ms === null)
+    throw usageError(`"${text}" is not a duration`, flag, `write ${flag} 45s or ${flag} 1m30s`)
   return ms
 }
 
 /** One of `values`, or a usage error that lists them. */
-export function parseChoice<const V extends string>(flag: string, text: string, values: readonly V[]): V {
+export function parseChoice<const V extends string>(
+  flag: string,
+  text: string,
+  values: readonly V[],
+): V {
   const found = values.find((value) => value === text)
   if (found === undefined) {
     throw usageError(`"${text}" is not known`, flag, `choose one of ${values.join(', ')}`)

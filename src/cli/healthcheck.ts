@@ -9,11 +9,22 @@ export async function healthcheck(address: BindAddress): Promise<void> {
   const host = address.host === null || address.host === '0.0.0.0' ? '127.0.0.1' : address.host
   const target = formatBindAddress({ host: host === '::' ? '::1' : host, port: address.port })
   const status = await readyStatus(`http://${target}/healthz/ready`).catch((error: unknown) => {
-    const reason = error instanceof Error && error.message !== '' ? error.message : 'connection failed'
-    throw new CommandError(`no answer: ${reason}`, target, 'is tidegate run going, with --status on this address?', EXIT_NOT_READY)
+    const reason =
+      error instanceof Error && error.message !== '' ? error.message : 'connection failed'
+    throw new CommandError(
+      `no answer: ${reason}`,
+      target,
+      'is tidegate run going, with --status on this address?',
+      EXIT_NOT_READY,
+    )
   })
   if (status !== 200) {
-    throw new CommandError(`not ready: HTTP ${status}`, target, 'see /problems of the admin API or the log', EXIT_NOT_READY)
+    throw new CommandError(
+      `not ready: HTTP ${status}`,
+      target,
+      'see /problems of the admin API or the log',
+      EXIT_NOT_READY,
+    )
   }
 }
 

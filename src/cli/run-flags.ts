@@ -4,6 +4,7 @@ import {
   DEFAULT_NAMESPACE,
   LOG_LEVELS,
   type RunOptions,
+  STDOUT_FD,
 } from '../process/run-options.ts'
 import { usageError } from './exit.ts'
 import {
@@ -42,7 +43,10 @@ interface RawRunFlags {
 /** A flag that may be given several times; its variable separates values by white space. */
 function repeatable(flags: string, description: string): Option {
   const option = new Option(flags, `${description} (repeatable)`).default([], 'none')
-  return option.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value])
+  return option.argParser((value: string, previous: string[] | undefined) => [
+    ...(previous ?? []),
+    value,
+  ])
 }
 
 /** Declares the flags of `run`; each is also a variable TIDEGATE_<FLAG>. */
@@ -53,20 +57,35 @@ export function addRunFlags(command: Command): Command {
     repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
     new Option('--namespace <ns>', 'namespace the process stands in').default(DEFAULT_NAMESPACE),
     new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
-    repeatable('--listen <port=[host:]port>', 'where the listener of a Gateway server port binds; 0: any free port'),
+    repeatable(
+      '--listen <port=[host:]port>',
+      'where the listener of a Gateway server port binds; 0: any free port',
+    ),
     repeatable('--egress <[host:]port>', 'egress proxy for pods: absolute-form HTTP and CONNECT'),
-    repeatable('--egress-allow <cidr>', 'loopback, link-local or metadata addresses the egress proxy may reach'),
+    repeatable(
+      '--egress-allow <cidr>',
+      'loopback, link-local or metadata addresses the egress proxy may reach',
+    ),
     repeatable('--resolver <host[:port]>', 'name server for every lookup the proxy makes'),
     new Option('--mesh-config <path>', 'MeshConfig file'),
     new Option('--redis <url>', 'Redis for shared rate limits'),
     new Option('--rate-limit-config <path>', 'rate limit descriptor file or folder'),
     new Option('--admin <[host:]port|off>', 'admin API and dashboard').default('127.0.0.1:15000'),
-    new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default('0.0.0.0:15021'),
+    new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default(
+      '0.0.0.0:15021',
+    ),
     repeatable('--plugin <spec>', 'Fastify plugin, path or package, for every HTTP listener'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose").default(false),
+    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose").default(
+      false,
+    ),
     new Option('--strict', 'refuse to start when a resource has an error').default(false),
-    new Option('--drain-timeout <duration>', 'how long requests may take to finish at shutdown').default('45s'),
-    new Option('--drain-delay <duration>', 'how long to keep accepting after SIGTERM').default('5s'),
+    new Option(
+      '--drain-timeout <duration>',
+      'how long requests may take to finish at shutdown',
+    ).default('45s'),
+    new Option('--drain-delay <duration>', 'how long to keep accepting after SIGTERM').default(
+      '5s',
+    ),
     new Option('--log-level <level>', LOG_LEVELS.join(', ')).default('info'),
     new Option('--log-format <format>', 'json, or pretty (default on a terminal)'),
   ]
@@ -74,7 +93,15 @@ export function addRunFlags(command: Command): Command {
   return command
 }
 
-const REPEATABLE = ['config', 'labels', 'listen', 'egress', 'egressAllow', 'resolver', 'plugin'] as const
+const REPEATABLE = [
+  'config',
+  'labels',
+  'listen',
+  'egress',
+  'egressAllow',
+  'resolver',
+  'plugin',
+] as const
 const BOOLEAN = ['watch', 'compat', 'strict'] as const
 
 /** Flags as given; those not given come from the environment. */
@@ -100,6 +127,7 @@ export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptio
     strict: flags.strict,
     drainTimeoutMs: parseDurationFlag('--drain-timeout', flags.drainTimeout),
     drainDelayMs: parseDurationFlag('--drain-delay', flags.drainDelay),
+    accessLogFd: STDOUT_FD,
     logLevel: parseChoice('--log-level', flags.logLevel, LOG_LEVELS),
     logFormat: parseChoice(
       '--log-format',
@@ -117,7 +145,8 @@ function withEnvironment(command: Command, env: NodeJS.ProcessEnv): RawRunFlags 
     if (command.getOptionValueSource(name) === 'cli') continue
     const text = environmentValue(name, env)
     if (text === null) continue
-    if (REPEATABLE.some((known) => known === name)) values[name] = text.split(/\s+/).filter((part) => part !== '')
+    if (REPEATABLE.some((known) => known === name))
+      values[name] = text.split(/\s+/).filter((part) => part !== '')
     else if (BOOLEAN.some((known) => known === name)) values[name] = parseBoolean(name, text)
     else values[name] = text
   }
@@ -141,5 +170,9 @@ function negated(text: string | undefined): string | undefined {
 function parseBoolean(name: string, text: string): boolean {
   if (/^(1|true|yes|on)$/i.test(text)) return true
   if (/^(0|false|no|off)$/i.test(text)) return false
-  throw usageError(`"${text}" is neither true nor false`, `TIDEGATE_* variable for ${name}`, 'write true or false')
+  throw usageError(
+    `"${text}" is neither true nor false`,
+    `TIDEGATE_* variable for ${name}`,
+    'write true or false',
+  )
 }

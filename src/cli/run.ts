@@ -37,7 +37,10 @@ export async function run(options: RunOptions): Promise<void> {
   process.on('SIGINT', stop)
 }
 
-async function startGateway(options: RunOptions, log: ReturnType<typeof createLog>): Promise<Gateway> {
+async function startGateway(
+  options: RunOptions,
+  log: ReturnType<typeof createLog>,
+): Promise<Gateway> {
   try {
     return await Gateway.start(options, log, packageVersion())
   } catch (error) {

@@ -15,7 +15,10 @@ export interface ValidateOptions {
 }
 
 /** `tidegate validate`: every problem of the files, alone and together. Returns the exit status. */
-export async function validate(paths: readonly string[], options: ValidateOptions): Promise<number> {
+export async function validate(
+  paths: readonly string[],
+  options: ValidateOptions,
+): Promise<number> {
   for (const path of paths) {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) {
       throw usageError(`there is no file or folder ${path}`, 'validate PATH', 'check the path')

@@ -22,7 +22,11 @@ function isManifest(value: unknown): value is { name: string; version: string } 
 }
 
 export function printVersion(format: OutputFormat): void {
-  const version = { version: packageVersion(), node: process.versions.node, platform: `${process.platform}/${process.arch}` }
+  const version = {
+    version: packageVersion(),
+    node: process.versions.node,
+    platform: `${process.platform}/${process.arch}`,
+  }
   printOutput(format, version, () => {
     console.log(`tidegate ${version.version} (Node.js ${version.node}, ${version.platform})`)
   })

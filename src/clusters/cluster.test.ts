@@ -1,7 +1,10 @@
 import { createServer as createH2Server } from 'node:http2'
 import type { ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
+import { Authority } from '../../certs/authority.ts'
 import { startBlackHole } from '../../test/support/black-hole.ts'
 import {
   OUTLIER,
@@ -451,6 +454,21 @@ describe('HTTP/2', () => {
     await new Promise<void>((resolve) => server.close(() => resolve()))
   })
 
+  test('maxRequestsPerConnection ends a connection after its last stream', async () => {
+    const server = createH2Server((_request, response) => {
+      response.end('ok')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const endpoints = [endpointPlan('127.0.0.1', port)]
+    const limits = { maxRequestsPerConnection: 2 }
+    const cluster = open(clusterPlan({ endpoints, protocol: 'http2', limits }))
+    for (let i = 0; i < 4; i++) expect((await send(cluster).done).body).toBe('ok')
+    await waitFor('both ends', () => cluster.counters.cxActive === 0)
+    expect(cluster.counters).toMatchObject({ cxTotal: 2, cxMaxRequests: 2 })
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+  })
+
   test('a refused connection fails every request that waited for it', async () => {
     const closed = await startTcp(() => {})
     await closed[Symbol.asyncDispose]()
@@ -462,6 +480,70 @@ describe('HTTP/2', () => {
       'connect-refused',
     ])
     expect(cluster.counters).toMatchObject({ cxTotal: 1, cxActive: 0, rqPendingActive: 0 })
+  })
+})
+
+describe('TLS', () => {
+  const authority = Authority.create('Test CA')
+  const pair = authority.issue(['a.test', 'b.test'])
+
+  async function startTls(): Promise<AsyncDisposable & { port: number; names: unknown[] }> {
+    const names: unknown[] = []
+    const server = createHttpsServer(
+      { cert: pair.certificate, key: pair.key },
+      (request, response) => {
+        names.push((request.socket as TLSSocket).servername)
+        response.end('ok')
+      },
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return {
+      port: (server.address() as AddressInfo).port,
+      names,
+      async [Symbol.asyncDispose]() {
+        server.closeAllConnections()
+        await new Promise<void>((resolve) => server.close(() => resolve()))
+      },
+    }
+  }
+
+  const plan = (port: number, ca: string): ClusterPlan => {
+    const tls = {
+      serverName: null,
+      subjectAltNames: [],
+      ca,
+      caFile: null,
+      client: null,
+      insecureSkipVerify: false,
+    }
+    return clusterPlan({ endpoints: [endpointPlan('127.0.0.1', port)], tls })
+  }
+
+  test('a connection verified for one host is never used for another', async () => {
+    await using upstream = await startTls()
+    const cluster = open(plan(upstream.port, authority.certificate))
+    for (const authority of ['a.test', 'b.test:443', 'a.test:443']) {
+      expect((await send(cluster, { authority }).done).status).toBe(200)
+    }
+    expect(upstream.names).toEqual(['a.test', 'b.test', 'a.test'])
+    expect(cluster.counters).toMatchObject({ cxTotal: 2, cxActive: 2 })
+    expect((await send(cluster, { authority: 'c.test' }).done).failure).toMatchObject({
+      flag: 'UF',
+    })
+  })
+
+  test('other trust closes idle connections, the same in a new plan does not', async () => {
+    await using upstream = await startTls()
+    const cluster = open(plan(upstream.port, authority.certificate))
+    await send(cluster, { authority: 'a.test' }).done
+    cluster.update(plan(upstream.port, authority.certificate))
+    expect(await send(cluster, { authority: 'a.test' }).done).toMatchObject({ reused: true })
+    cluster.update(plan(upstream.port, Authority.create('Another CA').certificate))
+    expect(cluster.counters.cxActive).toBe(0)
+    expect((await send(cluster, { authority: 'a.test' }).done).failure).toMatchObject({
+      type: 'tls-error',
+      flag: 'UF',
+    })
   })
 })
 

@@ -1,6 +1,6 @@
-import type { ConfigMapView } from '../filters/filter.ts'
+import { hostCovers } from '../config/hosts.ts'
 import type { EgressPlan } from '../snapshot/egress-plan.ts'
-import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { ListenerPlan } from '../snapshot/listener-plan.ts'
 import { ClusterBook } from './clusters.ts'
 import { type CompileInput, type CompileResult, settingsOf } from './compile-input.ts'
 import { Credentials } from './credentials.ts'
@@ -23,7 +23,6 @@ import { TlsChains } from './gateway/tls-chains.ts'
 import { meshSettings } from './mesh-settings.ts'
 import { orderedSet } from './ordering.ts'
 import { DestinationRules } from './policy/destination-rules.ts'
-import { hostCovers } from '../config/hosts.ts'
 import { ServiceRegistry } from './registry/service-registry.ts'
 import { MESH } from './routes/gateway-names.ts'
 import { HttpRules } from './routes/http-rules.ts'
@@ -35,7 +34,26 @@ import type { FiltersFor } from './routes/virtual-host-builder.ts'
  * an equal snapshot, whatever the order of the resources.
  */
 export function compileSnapshot(input: CompileInput): CompileResult {
-  const set = orderedSet(input.set)
+  const parts = assemble({ ...input, set: orderedSet(input.set) })
+  const listeners = compileListeners(parts)
+  const egress = compileEgress(parts)
+  const { registry, findings } = parts
+  parts.filters.finish()
+  parts.rules.reportUnused((host) => registry.all().some((one) => hostCovers(host, one.host)))
+  const { generation } = input
+  const clusters = parts.clusters.all()
+  const mesh = meshSettings(input.meshConfig, findings)
+  return {
+    snapshot: { generation, listeners, egress, clusters, mesh },
+    problems: findings.sorted(),
+  }
+}
+
+/** What both directions share. */
+type Parts = ReturnType<typeof assemble>
+
+function assemble(input: CompileInput) {
+  const { set } = input
   const settings = settingsOf(input)
   const findings = new Findings()
   const registry = new ServiceRegistry(set, settings, findings)
@@ -46,62 +64,62 @@ export function compileSnapshot(input: CompileInput): CompileResult {
   const actions = new RouteActions(destinations, settings, findings)
   const httpRules = new HttpRules(actions, settings, findings)
   const bindings = new Bindings(set.virtualServices, settings, findings)
-  const filters = filterIndex({ ...input, set }, settings.rootNamespace, findings)
+  const filters = filterIndex(input, settings.rootNamespace, findings)
   const filtersFor: FiltersFor = (scope) => filters.filtersFor(scope)
+  return {
+    set,
+    settings,
+    findings,
+    registry,
+    rules,
+    credentials,
+    clusters,
+    destinations,
+    httpRules,
+    bindings,
+    filters,
+    filtersFor,
+  }
+}
 
-  const owners = meshOwners(bindings.of(MESH), registry, findings)
-  const hosts = [
-    ...registry.all().map(({ host }) => host),
-    ...owners.flatMap(({ hosts: own }) => own),
-  ]
+function compileListeners(parts: Parts): readonly ListenerPlan[] {
+  const { set, settings, findings, bindings, httpRules, filtersFor, destinations } = parts
+  const served = selectGateways(set.gateways, settings, findings)
+  const names = set.gateways.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
+  reportBindings(set.virtualServices, { names: new Set(names), served }, settings, findings)
+  const translation = new PortTranslation(set, settings, findings)
+  const groups = groupServers(served, translation, findings)
+  const tables = new HttpTables({ bindings, rules: httpRules, filtersFor, findings })
+  const chains = new TlsChains(tables, parts.credentials, findings)
+  return new Listeners({ tables, chains, bindings, destinations, findings }).build(groups)
+}
+
+function compileEgress(parts: Parts): EgressPlan {
+  const { settings, findings, registry, clusters, destinations, bindings, filtersFor } = parts
+  const bound = bindings.of(MESH)
+  const owners = meshOwners(bound, registry, findings)
+  const plainHosts = owners.flatMap((owner) => owner.hosts)
+  const hosts = [...registry.all().map((service) => service.host), ...plainHosts]
   const names = new HostNames(hosts, settings.domain)
-  const egressHttp = new EgressHttp({
+  const rules = parts.httpRules
+  const http = new EgressHttp({
     registry,
     clusters,
-    rules: httpRules,
+    rules,
     names,
     filtersFor,
     settings,
     findings,
   })
-  const http = egressHttp.build(owners)
-  const served = selectGateways(set.gateways, settings, findings)
-  const known = new Set(
-    set.gateways.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`),
-  )
-  reportBindings(set.virtualServices, known, served, settings, findings)
-  const tables = new HttpTables({ bindings, rules: httpRules, filtersFor, findings })
-  const chains = new TlsChains(tables, credentials, findings)
-  const translation = new PortTranslation(set, settings, findings)
-  const groups = groupServers(served, translation, findings)
-  const listeners = new Listeners({ tables, chains, bindings, destinations, findings }).build(
-    groups,
-  )
-  const tunnels = new EgressTunnels({
-    registry,
-    clusters,
-    destinations,
-    bound: bindings.of(MESH),
-    names,
-  })
+  const tunnels = new EgressTunnels({ registry, clusters, destinations, bound, names })
   const policy = egressPolicy(settings.mesh)
-  const egress: EgressPlan = {
+  return {
     policy,
-    http,
+    http: http.build(owners),
     ...tunnels.build(),
-    addresses: egressAddresses(registry, clusters, egressHttp),
+    addresses: egressAddresses(registry, clusters, http),
     unknownHost: unknownHost(policy, filtersFor),
   }
-  filters.finish()
-  rules.reportUnused((host) => registry.all().some((service) => hostCovers(host, service.host)))
-  const snapshot: Snapshot = {
-    generation: input.generation,
-    listeners,
-    egress,
-    clusters: clusters.all(),
-    mesh: meshSettings(input.meshConfig, findings),
-  }
-  return { snapshot, problems: findings.sorted() }
 }
 
 function filterIndex(
@@ -109,7 +127,7 @@ function filterIndex(
   rootNamespace: string,
   findings: Findings,
 ): EnvoyFilterIndex {
-  const configMaps: ConfigMapView[] = input.set.configMaps.map(({ metadata, spec, location }) => ({
+  const configMaps = input.set.configMaps.map(({ metadata, spec, location }) => ({
     namespace: metadata.namespace,
     name: metadata.name,
     data: spec.data ?? {},

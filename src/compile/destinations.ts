@@ -142,12 +142,15 @@ export class Destinations {
       return null
     }
     const number = spec.port?.number ?? 0
+    const longer = `${host}.svc.${this.#settings.domain}`
     this.#findings.report(
       'info',
       'destination-host-not-registered',
       at(place, 'host'),
       `no Service or ServiceEntry has the host ${host}: requests go to it directly, because outboundTrafficPolicy is ALLOW_ANY`,
-      'declare it with a ServiceEntry to keep it under REGISTRY_ONLY',
+      this.#registry.find(longer) === null
+        ? 'declare it with a ServiceEntry to keep it under REGISTRY_ONLY'
+        : `did you mean ${longer}? Only hosts without a dot are completed`,
     )
     return this.#bareHost(host, number, place.resource.metadata.namespace)
   }

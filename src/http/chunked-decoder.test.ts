@@ -43,9 +43,17 @@ test.each<[string, string, Decoded]>([
   ['two chunks', '2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n', { body: 'abcde', end: [], rest: '' }],
   ['hexadecimal sizes', 'A\r\n0123456789\r\n0\r\n\r\n', { body: '0123456789', end: [], rest: '' }],
   ['leading zeros', '0002\r\nab\r\n000\r\n\r\n', { body: 'ab', end: [], rest: '' }],
-  ['payload that looks like framing', '7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n', { body: '\r\n0\r\n\r\n', end: [], rest: '' }],
+  [
+    'payload that looks like framing',
+    '7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n',
+    { body: '\r\n0\r\n\r\n', end: [], rest: '' },
+  ],
   ['extensions', '2;a=b;c="d"\r\nab\r\n0;x\r\n\r\n', { body: 'ab', end: [], rest: '' }],
-  ['trailers', '0\r\nX-A: 1\r\nx-b: \r\n\r\n', { body: '', end: ['x-a', '1', 'x-b', ''], rest: '' }],
+  [
+    'trailers',
+    '0\r\nX-A: 1\r\nx-b: \r\n\r\n',
+    { body: '', end: ['x-a', '1', 'x-b', ''], rest: '' },
+  ],
   ['what follows is left alone', '1\r\na\r\n0\r\n\r\nGET /', { body: 'a', end: [], rest: 'GET /' }],
   ['an unfinished body', '5\r\nab', { body: 'ab', end: 'more', rest: '' }],
   ['a body without its last line', '0\r\n', { body: '', end: 'more', rest: '' }],
@@ -54,7 +62,11 @@ test.each<[string, string, Decoded]>([
     '0\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nX-Forwarded-For: a\r\n\r\n',
     { body: '', end: [], rest: '' },
   ],
-  ['a trailer named __proto__', '0\r\n__proto__: a\r\n\r\n', { body: '', end: ['__proto__', 'a'], rest: '' }],
+  [
+    'a trailer named __proto__',
+    '0\r\n__proto__: a\r\n\r\n',
+    { body: '', end: ['__proto__', 'a'], rest: '' },
+  ],
 ])('decodes %s', (_name, text, expected) => {
   expect(decodeInAllWays(text)).toEqual(expected)
 })
@@ -97,12 +109,15 @@ describe('properties', () => {
   test('what was encoded comes out, however chunked and cut', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 30 }), { maxLength: 8 }),
+        fc.array(fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 30 }), {
+          maxLength: 8,
+        }),
         fc.nat(40),
         (parts, step) => {
           const text = `${parts.map((part) => `${part.length.toString(16)}\r\n${part}\r\n`).join('')}0\r\n\r\n`
           const pieces: string[] = []
-          for (let at = 0; at < text.length; at += step + 1) pieces.push(text.slice(at, at + step + 1))
+          for (let at = 0; at < text.length; at += step + 1)
+            pieces.push(text.slice(at, at + step + 1))
           expect(decode(pieces)).toEqual({ body: parts.join(''), end: [], rest: '' })
         },
       ),
@@ -110,7 +125,21 @@ describe('properties', () => {
   })
 
   test('never throws and does not depend on how bytes are cut', () => {
-    const piece = fc.constantFrom('0', '1', '2', 'a', ';', '\r\n', '\r\n', '\r', '\n', ':', ' ', 'x', '\0')
+    const piece = fc.constantFrom(
+      '0',
+      '1',
+      '2',
+      'a',
+      ';',
+      '\r\n',
+      '\r\n',
+      '\r',
+      '\n',
+      ':',
+      ' ',
+      'x',
+      '\0',
+    )
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
         decodeInAllWays(pieces.join(''))

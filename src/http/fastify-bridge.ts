@@ -5,12 +5,14 @@ import type { DownstreamExchange } from './exchange.ts'
 import { ForwardedExchange } from './fastify-exchange.ts'
 import { FastifyReplyFacade } from './fastify-reply.ts'
 import { FastifyRequestFacade } from './fastify-request.ts'
-import { FastifyServerFacade } from './fastify-server.ts'
+import { FastifyServerFacade } from './fastify-server-facade.ts'
 import { Headers } from './headers.ts'
 
 export interface FastifyBridgeOptions {
   /** Gets each exchange that no plugin answered. Must set `exchange.handler` before it returns. */
   readonly onRequest: (exchange: DownstreamExchange) => void
+  /** An error that Fastify let through; the request is answered 500. Default: not told. */
+  readonly onPluginError?: (error: unknown) => void
 }
 
 type NodeHandler = (request: FastifyRequestFacade, reply: FastifyReplyFacade) => void
@@ -38,6 +40,7 @@ export class FastifyBridge {
   hasPluginRoutes: boolean
 
   readonly #onRequest: (exchange: DownstreamExchange) => void
+  readonly #onPluginError: ((error: unknown) => void) | null
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
   #routing: FastifyRequestFacade | null
@@ -49,6 +52,7 @@ export class FastifyBridge {
     this.hasPlugins = false
     this.hasPluginRoutes = false
     this.#onRequest = options.onRequest
+    this.#onPluginError = options.onPluginError ?? null
     this.#routedMethods = new Set()
     this.#fastify = null
     this.#routing = null
@@ -68,9 +72,10 @@ export class FastifyBridge {
     this.#routing = request
     try {
       this.#fastify?.(request, reply)
-    } catch {
-      // Fastify lets errors of callback hooks pass; the price is this request and nothing else.
+    } catch (error) {
+      // The price of a plugin's mistake is this request and nothing else.
       reply.fail()
+      this.#onPluginError?.(error)
     }
     this.#routing = null
     if (request.isPending) request.wait()
@@ -79,7 +84,8 @@ export class FastifyBridge {
   #showTarget(request: FastifyRequestFacade): void {
     const { method, path } = request.exchange.request
     // An escape could only fail to decode, or match what the proxy would route differently.
-    if (path.indexOf('%') !== -1 || !path.startsWith('/') || !this.#routedMethods.has(method)) return
+    if (path.indexOf('%') !== -1 || !path.startsWith('/') || !this.#routedMethods.has(method))
+      return
     request.method = method
     request.url = path
   }
@@ -104,7 +110,7 @@ export class FastifyBridge {
     if (this.hasPlugins) this.#forwardObserved(facade, reply)
     else if (facade.forward()) {
       reply.hijack()
-      this.#onRequest(facade.exchange)
+      this.#give(facade.exchange)
     }
   }
 
@@ -125,9 +131,22 @@ export class FastifyBridge {
     const waited = facade.exchange.handler === facade
     if (isWatched || extra.size > 0) {
       const exchange = new ForwardedExchange(facade, extra)
-      this.#onRequest(exchange)
+      this.#give(exchange)
       facade.exchange.handler = exchange
-    } else this.#onRequest(facade.exchange)
+    } else this.#give(facade.exchange)
     if (waited) facade.replay(facade.exchange.handler)
   }
+
+  /** Fastify would catch, and forget, what the proxy throws; an error there is a bug and must show. */
+  #give(exchange: DownstreamExchange): void {
+    try {
+      this.#onRequest(exchange)
+    } catch (error) {
+      process.nextTick(rethrow, error)
+    }
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error
 }

@@ -116,7 +116,11 @@ export class FastifyReplyFacade extends EventEmitter {
   }
 
   /** Sends the head, if it was not sent, and a piece of body. False: wait for 'drain'. */
-  write(chunk: string | Uint8Array, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
+  write(
+    chunk: string | Uint8Array,
+    encoding?: BufferEncoding | Callback | null,
+    callback?: Callback,
+  ): boolean {
     if (!this.writable) return false
     if (!this.headersSent) this.#sendOpenHead()
     const room = this.exchange.sendBody(toBytes(chunk, encoding))
@@ -125,7 +129,11 @@ export class FastifyReplyFacade extends EventEmitter {
     return room
   }
 
-  end(chunk?: string | Uint8Array | Callback | null, encoding?: BufferEncoding | Callback | null, callback?: Callback | null): this {
+  end(
+    chunk?: string | Uint8Array | Callback | null,
+    encoding?: BufferEncoding | Callback | null,
+    callback?: Callback | null,
+  ): this {
     if (!this.writable) return this
     const done = lastFunction(chunk, encoding, callback)
     if (done !== null) this.once('finish', done)
@@ -152,7 +160,10 @@ export class FastifyReplyFacade extends EventEmitter {
     this.exchange.sendInformational(100, new Headers())
   }
 
-  writeEarlyHints(hints: Readonly<Record<string, string | readonly string[]>>, callback?: Callback): void {
+  writeEarlyHints(
+    hints: Readonly<Record<string, string | readonly string[]>>,
+    callback?: Callback,
+  ): void {
     this.exchange.sendInformational(103, toHeaders(Object.entries(hints)))
     if (callback) process.nextTick(callback)
   }
@@ -200,7 +211,7 @@ export class FastifyReplyFacade extends EventEmitter {
   fail(): void {
     if (!this.writable) return
     this.req?.answer()
-    if (this.headersSent) {
+    if (this.headersSent || this.exchange.headSent) {
       this.destroy()
       return
     }
@@ -272,7 +283,9 @@ function toBytes(chunk: string | Uint8Array, encoding?: BufferEncoding | Callbac
   if (typeof chunk === 'string') {
     return Buffer.from(chunk, typeof encoding === 'string' ? encoding : 'utf8')
   }
-  return Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  return Buffer.isBuffer(chunk)
+    ? chunk
+    : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
 function lastFunction(...values: readonly unknown[]): Callback | null {

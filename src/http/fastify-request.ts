@@ -40,7 +40,12 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   #ended: boolean
   #trailers: Headers | null
 
-  constructor(exchange: DownstreamExchange, reply: FastifyReplyFacade, method: string, url: string) {
+  constructor(
+    exchange: DownstreamExchange,
+    reply: FastifyReplyFacade,
+    method: string,
+    url: string,
+  ) {
     super()
     this.exchange = exchange
     this.reply = reply
@@ -65,7 +70,9 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   }
 
   get httpVersion(): string {
-    return this.exchange.request.protocol === 'HTTP/2' ? '2.0' : this.exchange.request.protocol.slice(5)
+    return this.exchange.request.protocol === 'HTTP/2'
+      ? '2.0'
+      : this.exchange.request.protocol.slice(5)
   }
 
   /** Always 1: Fastify must not use HTTP/2 ways with the reply; the wire does that itself. */

@@ -1,47 +1,10 @@
-import { EventEmitter } from 'node:events'
 import fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
   type FastifyPluginCallback,
 } from 'fastify'
+import { guardHooks } from './fastify-hooks.ts'
 import { EXCHANGE_PATH, FastifyBridge, type FastifyBridgeOptions } from './fastify-bridge.ts'
-
-/**
- * What Fastify takes for its server. It never listens: connections belong to the listener, whose
- * exchanges come in through FastifyBridge.dispatch.
- */
-export class FastifyServerFacade extends EventEmitter {
-  readonly listening = false
-
-  address(): null {
-    return null
-  }
-
-  listen(): this {
-    throw new Error('a gateway instance does not listen; its listener does')
-  }
-
-  close(callback?: (error?: Error) => void): this {
-    if (callback) process.nextTick(callback)
-    return this
-  }
-
-  closeIdleConnections(): void {}
-
-  closeAllConnections(): void {}
-
-  setTimeout(): this {
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-}
 
 /** A user's Fastify plugin, ready to be called, and its options. */
 export interface GatewayPlugin {
@@ -101,7 +64,7 @@ export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFas
   }
 }
 
-/** @types of Fastify lack overrideExisting. */
+/** Fastify's types lack overrideExisting. */
 const WITHOUT_BODY: { hasBody: boolean; overrideExisting: boolean } = {
   hasBody: false,
   overrideExisting: true,
@@ -115,6 +78,7 @@ function loadPlugins(
   // For exchanges that match no plugin's route while the router looks at real targets.
   instance.all('*', bridge.handler)
   bridge.setRoutedMethods(instance.supportedMethods)
+  guardHooks(instance)
   instance.addHook('onRoute', (route) => {
     if (route.url !== '*') bridge.hasPluginRoutes = true
   })
@@ -134,9 +98,11 @@ const PLUGIN_META = Symbol.for('plugin-meta')
 function unencapsulated(plugin: GatewayPlugin['plugin']): FastifyPluginCallback {
   const open: object = plugin.bind(null)
   const marks = plugin as unknown as Record<symbol, unknown>
-  return Object.assign(open, {
+  const meta = marks[PLUGIN_META]
+  Object.assign(open, {
     [SKIP_OVERRIDE]: true,
     [DISPLAY_NAME]: marks[DISPLAY_NAME] ?? plugin.name,
-    [PLUGIN_META]: marks[PLUGIN_META] ?? {},
-  }) as unknown as FastifyPluginCallback
+  })
+  if (meta !== undefined) Object.assign(open, { [PLUGIN_META]: meta })
+  return open as FastifyPluginCallback
 }

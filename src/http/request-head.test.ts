@@ -50,7 +50,11 @@ describe('framing attacks are refused', () => {
     ['CL and TE', ['Content-Length: 6', 'Transfer-Encoding: chunked'], 400],
     ['TE and CL', ['Transfer-Encoding: chunked', 'Content-Length: 6'], 400],
     ['two TE lines', ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], 400],
-    ['TE chunked and identity in two lines', ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'], 400],
+    [
+      'TE chunked and identity in two lines',
+      ['Transfer-Encoding: chunked', 'Transfer-Encoding: identity'],
+      400,
+    ],
     ['unknown coding', ['Transfer-Encoding: xchunked'], 501],
     ['coding list', ['Transfer-Encoding: gzip, chunked'], 501],
     ['chunked not last', ['Transfer-Encoding: chunked, identity'], 501],
@@ -89,7 +93,11 @@ describe('framing attacks are refused', () => {
     ['unknown expectation', ['Expect: tea'], 417],
     ['expectation with prefix', ['Expect: y 100-continue'], 417],
     ['expectation list', ['Expect: 100-continue, x'], 417],
-    ['65 connection options', [`Connection: ${Array.from({ length: 65 }, (_, i) => `h${i}`).join(',')}`], 400],
+    [
+      '65 connection options',
+      [`Connection: ${Array.from({ length: 65 }, (_, i) => `h${i}`).join(',')}`],
+      400,
+    ],
     ['malformed connection option', ['Connection: a b'], 400],
   ])('%s', (_name, lines, status) => {
     expect(readInAllWays(withFields(...lines))).toBe(status)
@@ -106,7 +114,11 @@ describe('start lines and heads as a whole are refused', () => {
     ['Host with userinfo', 'GET / HTTP/1.1\r\nHost: a@shop.test\r\n\r\n', 400],
     ['Host list', 'GET / HTTP/1.1\r\nHost: shop.test, locked.test\r\n\r\n', 400],
     ['Host with path', 'GET / HTTP/1.1\r\nHost: shop.test/x\r\n\r\n', 400],
-    ['bad Host beside a good absolute-form', 'GET http://shop.test/ HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
+    [
+      'bad Host beside a good absolute-form',
+      'GET http://shop.test/ HTTP/1.1\r\nHost: a b\r\n\r\n',
+      400,
+    ],
     ['HTTP/1.0', 'GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n', 426],
     ['HTTP/0.9', 'GET /\r\n\r\n', 400],
     ['HTTP/2.0', 'GET / HTTP/2.0\r\nHost: shop.test\r\n\r\n', 505],
@@ -130,7 +142,11 @@ describe('start lines and heads as a whole are refused', () => {
     ['lone CR first', '\rGET / HTTP/1.1\r\nHost: shop.test\r\n\r\n', 400],
     ['lone LF first', '\nGET / HTTP/1.1\r\nHost: shop.test\r\n\r\n', 400],
     ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
-    ['CONNECT with a body', 'CONNECT a.test:1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n', 400],
+    [
+      'CONNECT with a body',
+      'CONNECT a.test:1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n',
+      400,
+    ],
     ['CONNECT without port', 'CONNECT a.test HTTP/1.1\r\nHost: a.test\r\n\r\n', 400],
     ['101 fields', withFields(...Array.from({ length: 100 }, (_, i) => `x${i}: y`)), 431],
     ['a head of more than 60 KiB', withFields(`X: ${'y'.repeat(61_440)}`), 431],
@@ -150,9 +166,18 @@ describe('what is accepted', () => {
     const request = accepted(
       withFields('X-B: \t two \t', 'Accept: a', 'accept:b', 'X-Empty:', 'X-High: \xe9'),
     )
-    expect(request.headers.fields).toEqual(
-      ['x-b', 'two', 'accept', 'a', 'accept', 'b', 'x-empty', '', 'x-high', '\xe9'],
-    )
+    expect(request.headers.fields).toEqual([
+      'x-b',
+      'two',
+      'accept',
+      'a',
+      'accept',
+      'b',
+      'x-empty',
+      '',
+      'x-high',
+      '\xe9',
+    ])
   })
 
   test('exactly 100 fields', () => {
@@ -195,9 +220,17 @@ describe('what is accepted', () => {
   })
 
   test.each<[string, string, Partial<Request>]>([
-    ['chunked in any case', withFields('Transfer-Encoding: \tChunked '), { bodyLength: UNKNOWN_LENGTH }],
+    [
+      'chunked in any case',
+      withFields('Transfer-Encoding: \tChunked '),
+      { bodyLength: UNKNOWN_LENGTH },
+    ],
     ['leading zeros of a length', withFields('Content-Length: 0005'), { bodyLength: 5 }],
-    ['the largest length', withFields('Content-Length: 999999999999999'), { bodyLength: 999999999999999 }],
+    [
+      'the largest length',
+      withFields('Content-Length: 999999999999999'),
+      { bodyLength: 999999999999999 },
+    ],
     ['a body on GET', 'GET /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n', { bodyLength: 2 }],
     ['an unknown method', 'BREW /x HTTP/1.1\r\nHost: a\r\n\r\n', { method: 'BREW' }],
     ['a later minor version', 'GET /x HTTP/1.2\r\nHost: a\r\n\r\n', { protocol: 'HTTP/1.1' }],
@@ -212,7 +245,11 @@ describe('what is accepted', () => {
       'CONNECT db.test:443 HTTP/1.1\r\nHost: db.test:443\r\n\r\n',
       { authority: 'db.test:443', path: '', absoluteForm: false },
     ],
-    ['expectation', withFields('Expect: 100-Continue', 'Content-Length: 1'), { expectsContinue: true }],
+    [
+      'expectation',
+      withFields('Expect: 100-Continue', 'Content-Length: 1'),
+      { expectsContinue: true },
+    ],
     ['expectation without body', withFields('Expect: 100-continue'), { expectsContinue: false }],
     [
       'a WebSocket upgrade',
@@ -229,7 +266,11 @@ describe('what is accepted', () => {
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n',
       { upgrade: null },
     ],
-    ['an upgrade of POST is none', withFields('Connection: upgrade', 'Upgrade: websocket'), { upgrade: null }],
+    [
+      'an upgrade of POST is none',
+      withFields('Connection: upgrade', 'Upgrade: websocket'),
+      { upgrade: null },
+    ],
   ])('%s', (_name, message, expected) => {
     expect(accepted(message)).toMatchObject(expected)
   })
@@ -249,35 +290,75 @@ describe('what is accepted', () => {
 
 describe('properties', () => {
   const piece = fc.constantFrom(
-    'GET ', 'POST ', '/', '*', ' HTTP/1.1', ' HTTP/1.0', '\r\n', '\r\n', '\r\n', '\r', '\n', '\r\n\r\n',
-    'Host: a', 'Host: b', 'Content-Length: 3', 'Transfer-Encoding: chunked', 'Connection: x',
-    'X: y', ': ', ':', ' ', '\t', '\0', '\xff', 'x', 'Expect: 100-continue', 'Upgrade: websocket',
+    'GET ',
+    'POST ',
+    '/',
+    '*',
+    ' HTTP/1.1',
+    ' HTTP/1.0',
+    '\r\n',
+    '\r\n',
+    '\r\n',
+    '\r',
+    '\n',
+    '\r\n\r\n',
+    'Host: a',
+    'Host: b',
+    'Content-Length: 3',
+    'Transfer-Encoding: chunked',
+    'Connection: x',
+    'X: y',
+    ': ',
+    ':',
+    ' ',
+    '\t',
+    '\0',
+    '\xff',
+    'x',
+    'Expect: 100-continue',
+    'Upgrade: websocket',
   )
   const noise = fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join(''))
   const likely = noise.map((text) => `GET / HTTP/1.1\r\nHost: a\r\n${text}\r\n\r\n`)
 
   test('never throws, and the way the bytes are cut changes nothing', () => {
     fc.assert(
-      fc.property(fc.oneof(noise, likely), fc.array(fc.nat(300), { maxLength: 6 }), (text, cuts) => {
-        const points = [...new Set(cuts)].sort((a, b) => a - b)
-        const pieces: string[] = []
-        let from = 0
-        for (const point of points) {
-          pieces.push(text.slice(from, point))
-          from = Math.max(from, point)
-        }
-        pieces.push(text.slice(from))
-        expect(readPieces(pieces)).toEqual(readPieces([text]))
-        expect(readPieces([...text])).toEqual(readPieces([text]))
-      }),
+      fc.property(
+        fc.oneof(noise, likely),
+        fc.array(fc.nat(300), { maxLength: 6 }),
+        (text, cuts) => {
+          const points = [...new Set(cuts)].sort((a, b) => a - b)
+          const pieces: string[] = []
+          let from = 0
+          for (const point of points) {
+            pieces.push(text.slice(from, point))
+            from = Math.max(from, point)
+          }
+          pieces.push(text.slice(from))
+          expect(readPieces(pieces)).toEqual(readPieces([text]))
+          expect(readPieces([...text])).toEqual(readPieces([text]))
+        },
+      ),
       { numRuns: 3000 },
     )
   })
 
   test('no accepted request keeps a field of this hop', () => {
-    const hop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'expect', 'host', 'content-length', 'http2-settings']
+    const hop = [
+      'connection',
+      'keep-alive',
+      'proxy-connection',
+      'transfer-encoding',
+      'upgrade',
+      'expect',
+      'host',
+      'content-length',
+      'http2-settings',
+    ]
     const name = fc.constantFrom(...hop, 'x-a', 'x-b', 'te')
-    const line = fc.tuple(name, fc.constantFrom('x-a', '3', 'chunked', 'close, x-b', 'trailers', '')).map((pair) => pair.join(': '))
+    const line = fc
+      .tuple(name, fc.constantFrom('x-a', '3', 'chunked', 'close, x-b', 'trailers', ''))
+      .map((pair) => pair.join(': '))
     fc.assert(
       fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
         const outcome = readPieces([withFields(...lines)])

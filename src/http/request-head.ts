@@ -11,6 +11,7 @@ import { Request, UNKNOWN_LENGTH, type HttpProtocol } from './request.ts'
 import { parseTarget } from './target.ts'
 
 /** Any control but CR, LF and tab, or a CR that ends no line. LF without CR never gets this far. */
+// oxlint-disable-next-line no-control-regex
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/
 
 /** Every LF follows a CR. */
@@ -49,11 +50,11 @@ export class RequestHeadParser {
     const methodEnd = head.indexOf(' ')
     const targetEnd = head.indexOf(' ', methodEnd + 1)
     if (methodEnd === -1 || targetEnd === -1 || targetEnd > lineEnd) return refusals.BAD_START_LINE
+    const method = knownMethod(head.slice(0, methodEnd))
+    if (method === null) return refusals.BAD_START_LINE
     const protocol = readVersion(head, targetEnd + 1, lineEnd)
     if (protocol instanceof Refusal) return protocol
     if (protocol === 'HTTP/1.0' && !this.#settings.acceptHttp10) return refusals.OLD_VERSION
-    const method = knownMethod(head.slice(0, methodEnd))
-    if (method === null) return refusals.BAD_START_LINE
     const block = this.#block
     block.reset()
     const settings = this.#settings

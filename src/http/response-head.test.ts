@@ -11,19 +11,35 @@ function parse(...lines: string[]): ResponseHeadParser | string {
 
 describe('accepted', () => {
   test.each<[string, string[], Partial<ResponseHeadParser>]>([
-    ['no framing', ['HTTP/1.1 200 OK'], { status: 200, framing: CLOSE_DELIMITED, length: UNKNOWN_LENGTH }],
+    [
+      'no framing',
+      ['HTTP/1.1 200 OK'],
+      { status: 200, framing: CLOSE_DELIMITED, length: UNKNOWN_LENGTH },
+    ],
     ['no reason', ['HTTP/1.1 200'], { status: 200 }],
     ['empty reason', ['HTTP/1.1 200 '], { status: 200 }],
     ['an unknown status', ['HTTP/1.1 799 Odd'], { status: 799 }],
     ['a length', ['HTTP/1.1 200 OK', 'Content-Length: 12'], { framing: FIXED_LENGTH, length: 12 }],
-    ['chunked', ['HTTP/1.1 200 OK', 'Transfer-Encoding: Chunked'], { framing: CHUNKED, length: UNKNOWN_LENGTH }],
+    [
+      'chunked',
+      ['HTTP/1.1 200 OK', 'Transfer-Encoding: Chunked'],
+      { framing: CHUNKED, length: UNKNOWN_LENGTH },
+    ],
     ['close', ['HTTP/1.1 200 OK', 'Connection: Close'], { closes: true }],
     ['keep-alive hint', ['HTTP/1.1 200 OK', 'Keep-Alive: max=5, timeout=7'], { keepAliveMs: 7000 }],
     ['no keep-alive hint', ['HTTP/1.1 200 OK', 'Keep-Alive: max=5'], { keepAliveMs: -1 }],
     ['HTTP/1.0 closes', ['HTTP/1.0 200 OK', 'Content-Length: 1'], { closes: true }],
     ['HTTP/1.0 with keep-alive', ['HTTP/1.0 200 OK', 'Connection: keep-alive'], { closes: false }],
-    ['an upgrade', ['HTTP/1.1 101 Switching', 'Connection: Upgrade', 'Upgrade: WebSocket'], { upgrade: 'websocket' }],
-    ['an upgrade that Connection does not name', ['HTTP/1.1 101 S', 'Upgrade: websocket'], { upgrade: null }],
+    [
+      'an upgrade',
+      ['HTTP/1.1 101 Switching', 'Connection: Upgrade', 'Upgrade: WebSocket'],
+      { upgrade: 'websocket' },
+    ],
+    [
+      'an upgrade that Connection does not name',
+      ['HTTP/1.1 101 S', 'Upgrade: websocket'],
+      { upgrade: null },
+    ],
   ])('%s', (_name, lines, expected) => {
     expect(parse(...lines)).toMatchObject(expected)
   })
@@ -70,7 +86,15 @@ test.each<[string, string[]]>([
   ['bare CR', ['HTTP/1.1 200 OK', 'X-A: b\rc']],
   ['bare LF', ['HTTP/1.1 200 OK', 'X-A: b\nc']],
   ['too many fields', ['HTTP/1.1 200 OK', ...Array.from({ length: 11 }, () => 'a: b')]],
-  ['too many fields behind a repeated one', ['HTTP/1.1 200 OK', 'Content-Type: a', 'Content-Type: b', ...Array.from({ length: 11 }, () => 'a: b')]],
+  [
+    'too many fields behind a repeated one',
+    [
+      'HTTP/1.1 200 OK',
+      'Content-Type: a',
+      'Content-Type: b',
+      ...Array.from({ length: 11 }, () => 'a: b'),
+    ],
+  ],
 ])('refused: %s', (_name, lines) => {
   expect(parse(...lines)).toBeTypeOf('string')
 })

@@ -1,7 +1,9 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { ChunkedDecoder } from './chunked-decoder.ts'
-import type { AbortReason, DownstreamConnection, TlsInfo } from './exchange.ts'
+import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
+import { BodyReader } from './body-reader.ts'
+import { Deadlines, type DeadlineOwner } from './deadlines.ts'
+import type { AbortReason } from './exchange.ts'
 import { HeadReader } from './head-reader.ts'
 import { matchPreface, PREFACE_DIFFERS, PREFACE_MATCHES } from './http2-preface.ts'
 import { statusLine } from './message-writer.ts'
@@ -13,7 +15,6 @@ import { ServerExchange } from './server-exchange.ts'
 import { readShared } from './shared-read.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
-import type { Timed } from './timer-wheel.ts'
 
 /** What the next bytes from the client are. */
 const FIRST_BYTES = 0
@@ -28,25 +29,8 @@ const DISCARD = 5
 /** Empty lines before a request line, left behind by old clients after a body (RFC 9112 2.2). */
 const MAX_EMPTY_LINES = 1
 
-/** Addresses to report instead of the socket's (PROXY protocol). */
-export interface PeerAddresses {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  readonly localAddress: string
-  readonly localPort: number
-}
-
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
-export class ServerConnection implements DownstreamConnection, Timed, Ticked {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  readonly localAddress: string
-  readonly localPort: number
-  readonly tls: TlsInfo | null
-  context: unknown
-
-  deadlineMs = Infinity
-  wheelTick = -1
+export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
   queued = false
 
   exchange: ServerExchange | null = null
@@ -62,10 +46,9 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
   readonly #writer: SocketWriter
   readonly #reader: HeadReader
   readonly #parser: RequestHeadParser
-  #decoder: ChunkedDecoder | null = null
+  readonly #body: BodyReader
+  readonly #deadlines: Deadlines
   #state = FIRST_BYTES
-  /** Body bytes still to come; UNKNOWN_LENGTH when chunked. */
-  #remaining = 0
   /** Bytes that wait for the current answer, or for the rest of an HTTP/2 preface. */
   #held: Buffer | null = null
   #handlerPaused = false
@@ -76,9 +59,6 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
   #readsShared = false
   #waitsForDrain = false
   #discardBudget = 0
-  #phaseUntilMs = Infinity
-  #requestUntilMs = Infinity
-  #stallUntilMs = Infinity
   #abortReason: AbortReason = 'client-closed'
 
   constructor(
@@ -87,17 +67,14 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     context: unknown,
     peer: PeerAddresses | null,
   ) {
+    super(socket, context, peer)
     this.#engine = engine
     this.#socket = socket
-    this.context = context
-    this.remoteAddress = peer?.remoteAddress ?? plainAddress(socket.remoteAddress)
-    this.remotePort = peer?.remotePort ?? socket.remotePort ?? 0
-    this.localAddress = peer?.localAddress ?? plainAddress(socket.localAddress)
-    this.localPort = peer?.localPort ?? socket.localPort ?? 0
-    this.tls = socket instanceof TLSSocket ? tlsInfo(socket) : null
     this.#writer = new SocketWriter(socket)
     this.#reader = new HeadReader(engine.settings.maxHeadBytes, MAX_EMPTY_LINES)
     this.#parser = new RequestHeadParser(engine.settings, engine.scheme)
+    this.#body = new BodyReader(engine.settings)
+    this.#deadlines = new Deadlines(engine.wheel, this)
   }
 
   /** No exchange, no begun request, and at least one request served. */
@@ -115,7 +92,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     socket.on('drain', this.#onDrain)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
-    this.#setPhase(this.#engine.settings.idleTimeoutMs)
+    this.#deadlines.setPhase(this.#engine.settings.idleTimeoutMs)
     if (firstBytes !== null && firstBytes.length > 0) this.#onData(firstBytes)
   }
 
@@ -141,10 +118,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
           at = this.#readHead(chunk, at)
           break
         case BODY:
-          at =
-            this.#remaining === UNKNOWN_LENGTH
-              ? this.#readChunked(chunk, at)
-              : this.#readFixed(chunk, at)
+          at = this.#readBody(chunk, at)
           break
         case HOLD:
           this.#hold(chunk, at)
@@ -173,7 +147,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
       return true
     }
     this.#held = Buffer.from(chunk)
-    this.#setPhase(this.#engine.settings.headTimeoutMs)
+    this.#deadlines.setPhase(this.#engine.settings.headTimeoutMs)
     return true
   }
 
@@ -182,7 +156,8 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     const begun = reader.partial
     if (!reader.read(chunk, at)) {
       if (reader.refusal !== null) this.#refuse(reader.refusal)
-      else if (!begun && reader.partial) this.#setPhase(this.#engine.settings.headTimeoutMs)
+      else if (!begun && reader.partial)
+        this.#deadlines.setPhase(this.#engine.settings.headTimeoutMs)
       return chunk.length
     }
     const next = reader.next
@@ -203,42 +178,26 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     this.closing = this.#parser.closes || this.requests >= settings.maxRequestsPerConnection
     const exchange = new ServerExchange(this, this.#writer, request, this.#parser.wantsTrailers)
     this.exchange = exchange
-    this.#remaining = request.bodyLength
-    this.#state = request.bodyLength === 0 ? HOLD : BODY
-    this.#phaseUntilMs = Infinity
-    if (request.bodyLength !== 0) {
-      this.#requestUntilMs = this.#engine.wheel.nowMs + settings.requestTimeoutMs
-      if (request.bodyLength === UNKNOWN_LENGTH) this.#prepareDecoder()
-    }
-    this.#rearm()
+    this.#body.begin(request.bodyLength)
+    this.#state = this.#body.done ? HOLD : BODY
+    this.#deadlines.setRequest(this.#body.done ? Infinity : settings.requestTimeoutMs)
     this.#engine.onExchangeBegin(exchange)
     if (request.bodyLength !== 0 || request.upgrade !== null || request.method === 'CONNECT') return
     if (this.exchange === exchange && !exchange.ended) exchange.handler?.onRequestEnd(null)
   }
 
-  #prepareDecoder(): void {
-    if (this.#decoder === null) this.#decoder = new ChunkedDecoder(this.#engine.settings)
-    else this.#decoder.reset()
-  }
-
-  #readFixed(chunk: Buffer, at: number): number {
-    const end = Math.min(chunk.length, at + this.#remaining)
-    this.#remaining -= end - at
-    this.#deliver(chunk, at, end)
-    if (this.#remaining === 0) this.#endRequest(null)
-    return end
-  }
-
-  #readChunked(chunk: Buffer, at: number): number {
-    const decoder = this.#decoder!
-    const valid = decoder.read(chunk, at)
-    this.#deliver(chunk, decoder.payloadStart, decoder.payloadEnd)
+  #readBody(chunk: Buffer, at: number): number {
+    const body = this.#body
+    const valid = body.read(chunk, at)
+    this.#deliver(chunk, body.payloadStart, body.payloadEnd)
+    // A callback on the way may have closed everything.
+    if (this.#state !== BODY) return chunk.length
     if (!valid) {
-      if (this.#state === BODY) this.#refuse(decoder.refusal!)
+      this.#refuse(body.refusal!)
       return chunk.length
     }
-    if (decoder.done) this.#endRequest(decoder)
-    return decoder.next
+    if (body.done) this.#endRequest()
+    return body.next
   }
 
   #deliver(chunk: Buffer, start: number, end: number): void {
@@ -249,27 +208,23 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     exchange.handler?.onRequestBody(whole ? chunk : chunk.subarray(start, end))
   }
 
-  #endRequest(decoder: ChunkedDecoder | null): void {
-    // A callback on the way may have closed everything.
-    if (this.#state !== BODY) return
-    this.#requestUntilMs = Infinity
-    this.#remaining = 0
+  #endRequest(): void {
+    this.#deadlines.clearRequest()
     const exchange = this.exchange
     if (exchange === null) {
       this.#next()
       return
     }
     this.#state = HOLD
-    this.#rearm()
     if (exchange.ended) return
-    const trailers = this.#engine.settings.forwardRequestTrailers ? decoder?.trailers : null
-    exchange.handler?.onRequestEnd(trailers ?? null)
+    const trailers = this.#engine.settings.forwardRequestTrailers ? this.#body.trailers : null
+    exchange.handler?.onRequestEnd(trailers)
   }
 
   #readTunnel(chunk: Buffer): void {
     const exchange = this.exchange
     if (exchange === null || chunk.length === 0) return
-    this.#setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
+    this.#deadlines.setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
     exchange.bytesReceived += chunk.length
     exchange.handler?.onRequestBody(chunk)
   }
@@ -333,16 +288,14 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
   /** An unread rest of the request is read to keep the connection only when it is known and small. */
   #canDrainRequest(): boolean {
     if (this.#state !== BODY) return true
-    if (this.#remaining === UNKNOWN_LENGTH || this.#remaining > this.#engine.settings.lingerBytes) {
-      return false
-    }
+    const { remaining } = this.#body
+    if (remaining === UNKNOWN_LENGTH || remaining > this.#engine.settings.lingerBytes) return false
     return !this.exchange!.request.expectsContinue || this.continueSent
   }
 
   startTunnel(): void {
     this.#state = TUNNEL
-    this.#requestUntilMs = Infinity
-    this.#setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
+    this.#deadlines.setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
     this.schedule()
   }
 
@@ -380,10 +333,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     const exchange = this.exchange
     if (this.#killed) return
     writer.flush()
-    if (writer.blocked && this.#stallUntilMs === Infinity) {
-      this.#stallUntilMs = this.#engine.wheel.nowMs + this.#engine.settings.writeStallTimeoutMs
-      this.#rearm()
-    }
+    if (writer.blocked) this.#deadlines.startStall(this.#engine.settings.writeStallTimeoutMs)
     if (exchange === null) return
     if (exchange.isTunnel) this.#tickTunnel(exchange)
     else if (exchange.ended) this.#finish(exchange)
@@ -412,8 +362,8 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     exchange.handler?.onResponseSent()
     if (this.closing || this.#state === TUNNEL) this.#closeGently()
     else if (this.#state === BODY) {
-      this.#requestUntilMs = Infinity
-      this.#setPhase(this.#engine.settings.lingerTimeoutMs)
+      this.#deadlines.clearRequest()
+      this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
       this.#updateFlow()
     } else this.#next()
   }
@@ -434,7 +384,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
       this.#closeGently()
       return
     }
-    this.#setPhase(this.#engine.settings.idleTimeoutMs)
+    this.#deadlines.setPhase(this.#engine.settings.idleTimeoutMs)
     this.#updateFlow()
     if (held !== null) this.#consume(held)
   }
@@ -448,8 +398,7 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
 
   readonly #onDrain = (): void => {
     this.#writer.drained()
-    this.#stallUntilMs = Infinity
-    this.#rearm()
+    this.#deadlines.clearStall()
     const exchange = this.exchange
     if (exchange !== null && exchange.waitsForDrain) {
       exchange.waitsForDrain = false
@@ -490,10 +439,8 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     this.#waitsForDrain = false
     this.#handlerPaused = false
     this.#discardBudget = this.#engine.settings.lingerBytes
-    this.#requestUntilMs = Infinity
-    this.#phaseUntilMs = Infinity
-    this.#stallUntilMs = this.#engine.wheel.nowMs + this.#engine.settings.writeStallTimeoutMs
-    this.#rearm()
+    this.#deadlines.clear()
+    this.#deadlines.startStall(this.#engine.settings.writeStallTimeoutMs)
     this.#updateFlow()
     if (this.#socket.writableFinished) this.#onFinished()
     else if (this.#socket.writableEnded) this.#socket.once('finish', this.#onFinished)
@@ -502,14 +449,15 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
 
   readonly #onFinished = (): void => {
     if (this.#state !== DISCARD) return
-    this.#stallUntilMs = Infinity
-    this.#setPhase(this.#engine.settings.lingerTimeoutMs)
+    this.#deadlines.clearStall()
+    this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
   }
 
   /** Closes the connection unless it serves a request. */
   closeIfIdle(): void {
     if (this.isIdle) this.#closeGently()
-    else if (this.#state === FIRST_BYTES) this.#setPhase(this.#engine.settings.lingerTimeoutMs)
+    else if (this.#state === FIRST_BYTES)
+      this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
   }
 
   destroy(): void {
@@ -532,39 +480,28 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
     socket.off('error', ignoreError)
     socket.off('close', this.#onClose)
     socket.pause()
-    this.#engine.wheel.disarm(this)
+    this.#deadlines.clear()
     this.#engine.onConnectionOver(this)
   }
 
   readonly #onClose = (): void => {
     this.#state = DISCARD
-    this.#engine.wheel.disarm(this)
+    this.#deadlines.clear()
     this.#engine.onConnectionOver(this)
     if (this.exchange !== null) this.#failExchange(this.exchange, this.#abortReason)
   }
 
   // ---- timers
 
-  #setPhase(delayMs: number): void {
-    this.#phaseUntilMs = this.#engine.wheel.nowMs + delayMs
-    this.#rearm()
+  onWriteStall(): void {
+    this.kill('timeout')
   }
 
-  #rearm(): void {
-    const wheel = this.#engine.wheel
-    const until = Math.min(this.#phaseUntilMs, this.#requestUntilMs, this.#stallUntilMs)
-    wheel.armAt(this, until === Infinity ? until : until + wheel.resolutionMs)
+  onRequestTimeout(): void {
+    this.#refuse(REQUEST_TIMEOUT)
   }
 
-  onTimeout(): void {
-    const now = this.#engine.wheel.nowMs
-    if (this.#stallUntilMs <= now) this.kill('timeout')
-    else if (this.#requestUntilMs <= now) this.#refuse(REQUEST_TIMEOUT)
-    else if (this.#phaseUntilMs <= now) this.#endPhase()
-    else this.#rearm()
-  }
-
-  #endPhase(): void {
+  onPhaseTimeout(): void {
     if (this.#state === TUNNEL) this.kill('timeout')
     else if (this.#state === HEAD && this.#reader.partial) this.#refuse(REQUEST_TIMEOUT)
     else if (this.#state === HEAD) this.#closeGently()
@@ -574,19 +511,3 @@ export class ServerConnection implements DownstreamConnection, Timed, Ticked {
 
 /** 'close' follows and does the work. */
 function ignoreError(): void {}
-
-const MAPPED_IPV4 = '::ffff:'
-
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return ''
-  return address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address
-}
-
-function tlsInfo(socket: TLSSocket): TlsInfo {
-  const name: unknown = Reflect.get(socket, 'servername')
-  return {
-    serverName: typeof name === 'string' ? name.toLowerCase() : null,
-    protocol: socket.getProtocol() ?? '',
-    cipher: socket.getCipher()?.name ?? '',
-  }
-}

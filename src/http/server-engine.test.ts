@@ -727,7 +727,10 @@ describe('accepting', () => {
         })
       })
     }).listen()
-    open.push(() => server[Symbol.asyncDispose](), () => wheel.close())
+    open.push(
+      () => server[Symbol.asyncDispose](),
+      () => wheel.close(),
+    )
     const client = await RawSocket.connect(server.port)
     open.push(() => client.destroy())
     await client.write(GET).until('ok')

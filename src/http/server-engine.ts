@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
+import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Refusal } from './refusal.ts'
-import { ServerConnection, type PeerAddresses } from './server-connection.ts'
+import { ServerConnection } from './server-connection.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import { TimerWheel } from './timer-wheel.ts'
 

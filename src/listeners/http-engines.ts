@@ -1,7 +1,11 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { DownstreamExchange } from '../http/exchange.ts'
-import { createGatewayFastify, type GatewayFastify, type GatewayPlugin } from '../http/fastify-server.ts'
+import {
+  createGatewayFastify,
+  type GatewayFastify,
+  type GatewayPlugin,
+} from '../http/fastify-server.ts'
 import { H2ServerEngine } from '../http/h2-server.ts'
 import { H2Settings } from '../http/h2-settings.ts'
 import { HttpSettings } from '../http/http-settings.ts'
@@ -52,7 +56,8 @@ export class HttpEngines {
 
   /** `context` comes back as `exchange.connection.context`. */
   accept(socket: Socket | TLSSocket, context: unknown): void {
-    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2') this.#h2.accept(socket, context)
+    if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2')
+      this.#h2.accept(socket, context)
     else this.#h1.accept(socket, context)
   }
 

@@ -13,7 +13,12 @@ export interface ListenerSetOptions {
   readonly plugins: readonly GatewayPlugin[]
   /** Gateway server port -> where it binds instead (`--listen`). */
   readonly bindings: ReadonlyMap<number, BindAddress>
-  onTlsRefused(listener: string, reason: TlsRefusal, serverName: string | null, detail: string): void
+  onTlsRefused(
+    listener: string,
+    reason: TlsRefusal,
+    serverName: string | null,
+    detail: string,
+  ): void
 }
 
 export interface BindFailure {

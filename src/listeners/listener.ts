@@ -115,7 +115,13 @@ export class Listener {
     const port = this.plan.gatewayPorts[0] ?? this.plan.targetPort
     if (chainName === null) {
       const accept = this.plan.accept
-      handleHttp(this.#runtime, exchange, accept.type === 'http' ? accept.http : NO_ROUTES, port, null)
+      handleHttp(
+        this.#runtime,
+        exchange,
+        accept.type === 'http' ? accept.http : NO_ROUTES,
+        port,
+        null,
+      )
       return
     }
     const chain = this.#chains.get(chainName)

@@ -12,7 +12,11 @@ export class SocketServer {
   readonly sockets = new Set<Socket>()
   address: BindAddress
 
-  private constructor(server: Server, address: BindAddress, onConnection: (socket: Socket) => void) {
+  private constructor(
+    server: Server,
+    address: BindAddress,
+    onConnection: (socket: Socket) => void,
+  ) {
     this.#server = server
     this.address = address
     this.#onConnection = onConnection
@@ -21,7 +25,10 @@ export class SocketServer {
   }
 
   /** Binds, or rejects with node's error (EADDRINUSE, EACCES ...). */
-  static async bind(address: BindAddress, onConnection: (socket: Socket) => void): Promise<SocketServer> {
+  static async bind(
+    address: BindAddress,
+    onConnection: (socket: Socket) => void,
+  ): Promise<SocketServer> {
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,

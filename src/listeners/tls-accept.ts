@@ -11,7 +11,8 @@ export const TLS_HANDSHAKE_TIMEOUT_MS = 10_000
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 1, 0, 2, 2, 112])
 const HANDSHAKE_FAILURE = Buffer.from([21, 3, 1, 0, 2, 2, 40])
 
-export type TlsRefusal = 'no-server-name-match' | 'no-certificate' | 'not-tls' | 'timeout' | 'handshake-failed'
+export type TlsRefusal =
+  'no-server-name-match' | 'no-certificate' | 'not-tls' | 'timeout' | 'handshake-failed'
 
 export interface TlsAcceptOptions {
   readonly contexts: ServerContexts
@@ -97,7 +98,11 @@ class TlsHandshake {
       secure.removeListener('close', fail)
       secure.on('error', ignore)
       secure.destroy()
-      this.#options.onRefused('handshake-failed', serverName, error?.message ?? 'closed by the client')
+      this.#options.onRefused(
+        'handshake-failed',
+        serverName,
+        error?.message ?? 'closed by the client',
+      )
     }
     clearTimeout(this.#timer)
     const timer = setTimeout(fail, TLS_HANDSHAKE_TIMEOUT_MS, new Error('handshake timeout'))

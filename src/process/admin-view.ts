@@ -25,7 +25,11 @@ export class AdminView implements AdminState {
   readonly #startedAt = new Date()
   #failed = false
 
-  constructor(gateway: Gateway, metrics: Metrics, setup: { options: RunOptions; version: string; log: Logger }) {
+  constructor(
+    gateway: Gateway,
+    metrics: Metrics,
+    setup: { options: RunOptions; version: string; log: Logger },
+  ) {
     this.#gateway = gateway
     this.metrics = metrics
     this.#options = setup.options
@@ -114,7 +118,11 @@ function shownOptions(options: RunOptions): ServerInfo['options'] {
   return {
     config: options.config,
     watch: options.watch,
-    labels: options.labels.map((labels) => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(',')),
+    labels: options.labels.map((labels) =>
+      Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
+    ),
     namespace: options.namespace,
     domain: options.domain,
     resolvers: options.resolvers,

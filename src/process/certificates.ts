@@ -22,7 +22,8 @@ export function describeCertificates(snapshot: Snapshot): readonly CertificateDe
 
 function describe(source: CertificateSource, usedBy: readonly string[]): CertificateDescription {
   try {
-    const pem = source.kind === 'pem' ? source.certificate : readFileSync(source.certificate, 'latin1')
+    const pem =
+      source.kind === 'pem' ? source.certificate : readFileSync(source.certificate, 'latin1')
     const certificate = new X509Certificate(pem)
     return {
       name: source.name,
@@ -38,7 +39,13 @@ function describe(source: CertificateSource, usedBy: readonly string[]): Certifi
     }
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error)
-    const unknown = { subject: '', issuer: '', subjectAltNames: [], serialNumber: '', fingerprint: '' }
+    const unknown = {
+      subject: '',
+      issuer: '',
+      subjectAltNames: [],
+      serialNumber: '',
+      fingerprint: '',
+    }
     return { name: source.name, usedBy, ...unknown, notBefore: '', notAfter: '', problem }
   }
 }

@@ -87,7 +87,8 @@ export class Configuration {
     const path = this.#options.meshConfig
     const text = path === null ? null : readText(path, problems)
     if (path !== null && text === null) return this.#mesh
-    const reading = text === null ? findMeshConfig(set, ROOT_NAMESPACE) : parseMeshConfig(text, path)
+    const reading =
+      text === null ? findMeshConfig(set, ROOT_NAMESPACE) : parseMeshConfig(text, path)
     if (reading === null) return null
     problems.push(...reading.problems)
     const broken = reading.problems.some((problem) => problem.severity === 'error')
@@ -103,7 +104,13 @@ export class Configuration {
     for (const file of filesOf(path)) {
       const text = readText(file, problems)
       if (text === null) continue
-      views.push({ namespace: '', name: basename(file), data: { [basename(file)]: text }, file, line: 1 })
+      views.push({
+        namespace: '',
+        name: basename(file),
+        data: { [basename(file)]: text },
+        file,
+        line: 1,
+      })
     }
     return views
   }

@@ -17,6 +17,7 @@ import type { Snapshot } from '../snapshot/snapshot.ts'
 import { ServerContexts } from '../tls/server-context.ts'
 import { AddressGuard } from '../upstream/address-guard.ts'
 import { Resolver } from '../upstream/resolver.ts'
+import { type BoundListener, boundListeners } from './bound-listeners.ts'
 import { Configuration, type LoadedConfiguration } from './configuration.ts'
 import type { Logger } from './log.ts'
 import { AdminView } from './admin-view.ts'
@@ -74,6 +75,7 @@ export class Gateway {
     this.#observability = new Observability({
       version,
       namespace: options.namespace,
+      accessLogFd: options.accessLogFd,
       log,
       clusters: () => this.describeClusters(),
     })
@@ -124,7 +126,11 @@ export class Gateway {
   #refuseMissingPaths(): void {
     for (const file of this.#files) {
       if (file.error === null || !this.#options.config.includes(file.path)) continue
-      throw new StartError(`the configuration cannot be read: ${file.error}`, file.path, 'check the path given with -c')
+      throw new StartError(
+        `the configuration cannot be read: ${file.error}`,
+        file.path,
+        'check the path given with -c',
+      )
     }
   }
 
@@ -166,7 +172,10 @@ export class Gateway {
   }
 
   async #bindAll(loaded: LoadedConfiguration): Promise<void> {
-    const failures = await this.#listeners!.apply(loaded.snapshot.listeners, loaded.snapshot.mesh.drainDurationMs)
+    const failures = await this.#listeners!.apply(
+      loaded.snapshot.listeners,
+      loaded.snapshot.mesh.drainDurationMs,
+    )
     const failure = failures[0]
     if (failure !== undefined) {
       throw new StartError(
@@ -176,7 +185,8 @@ export class Gateway {
       )
     }
     const proxyPort = loaded.mesh.proxyHttpPort
-    const fromMesh = proxyPort === undefined || proxyPort === 0 ? [] : [{ host: null, port: proxyPort }]
+    const fromMesh =
+      proxyPort === undefined || proxyPort === 0 ? [] : [{ host: null, port: proxyPort }]
     const addresses = this.#options.egress.length > 0 ? this.#options.egress : fromMesh
     for (const address of addresses) {
       this.#egress.push(await this.#startEgress(address))
@@ -187,8 +197,14 @@ export class Gateway {
   async #bindManagement(): Promise<void> {
     const { admin, status } = this.#options
     const state = this.#adminView
-    if (status !== null) this.#status = await bindOrExplain('--status', status, () => startStatusServer({ ...status, state }))
-    if (admin !== null) this.#admin = await bindOrExplain('--admin', admin, () => startAdminServer({ ...admin, state }))
+    if (status !== null)
+      this.#status = await bindOrExplain('--status', status, () =>
+        startStatusServer({ ...status, state }),
+      )
+    if (admin !== null)
+      this.#admin = await bindOrExplain('--admin', admin, () =>
+        startAdminServer({ ...admin, state }),
+      )
   }
 
   async #startEgress(address: BindAddress): Promise<EgressListener> {
@@ -200,7 +216,11 @@ export class Gateway {
     const { meshConfig, rateLimitConfig, watch } = this.#options
     const paths = [meshConfig, rateLimitConfig].filter((path) => path !== null)
     if (paths.length === 0) return
-    const source = await startFileSource({ paths, watch, onChange: () => void this.#apply(this.#files) })
+    const source = await startFileSource({
+      paths,
+      watch,
+      onChange: () => void this.#apply(this.#files),
+    })
     this.#sources.push(source)
     await source.read()
   }
@@ -208,11 +228,16 @@ export class Gateway {
   /** Changes are applied one after another; each is compiled whole or leaves everything as it was. */
   #apply(files: readonly SourceFile[]): Promise<void> {
     this.#files = files
-    this.#turn = this.#turn.then(() => this.#applyNow(files)).catch((error: unknown) => {
-      this.#lastLoadFailed = true
-      this.#observability.failed(this.problems)
-      this.#log.error({ err: error }, 'the configuration could not be applied; the last one keeps serving')
-    })
+    this.#turn = this.#turn
+      .then(() => this.#applyNow(files))
+      .catch((error: unknown) => {
+        this.#lastLoadFailed = true
+        this.#observability.failed(this.problems)
+        this.#log.error(
+          { err: error },
+          'the configuration could not be applied; the last one keeps serving',
+        )
+      })
     return this.#turn
   }
 
@@ -224,13 +249,21 @@ export class Gateway {
       this.#registry.install(loaded.snapshot.clusters)
       const runtime = this.#runtime!
       runtime.snapshot = loaded.snapshot
-      const failures = await this.#listeners!.apply(loaded.snapshot.listeners, loaded.snapshot.mesh.drainDurationMs)
-      this.#bindProblems = failures.map((failure) => bindProblem(failure.plan.gatewayPorts, failure.message))
+      const failures = await this.#listeners!.apply(
+        loaded.snapshot.listeners,
+        loaded.snapshot.mesh.drainDurationMs,
+      )
+      this.#bindProblems = failures.map((failure) =>
+        bindProblem(failure.plan.gatewayPorts, failure.message),
+      )
     }
     this.#publish(loaded)
     if (!loaded.changed) return
     const { generation } = loaded.snapshot
-    this.#log.info({ generation, tookMs: Math.round(performance.now() - began) }, 'configuration applied')
+    this.#log.info(
+      { generation, tookMs: Math.round(performance.now() - began) },
+      'configuration applied',
+    )
   }
 
   #publish(loaded: LoadedConfiguration): void {
@@ -262,7 +295,9 @@ export class Gateway {
   }
 
   get problems(): readonly Problem[] {
-    return this.#bindProblems.length === 0 ? this.#problems : [...this.#problems, ...this.#bindProblems]
+    return this.#bindProblems.length === 0
+      ? this.#problems
+      : [...this.#problems, ...this.#bindProblems]
   }
 
   /** What the runtime knows of each cluster at this moment. */
@@ -284,30 +319,7 @@ export class Gateway {
 
   /** Every socket that accepts traffic, as bound. */
   get boundListeners(): readonly BoundListener[] {
-    const bound: BoundListener[] = []
-    for (const listener of this.#listeners?.listeners ?? []) {
-      for (const address of listener.addresses) {
-        bound.push({
-          name: listener.key,
-          type: listener.plan.accept.type,
-          address: formatBindAddress(address),
-          port: address.port,
-          gatewayPorts: listener.plan.gatewayPorts,
-          connections: listener.connections,
-        })
-      }
-    }
-    for (const egress of this.#egress) {
-      bound.push({
-        name: 'egress',
-        type: 'egress',
-        address: formatBindAddress(egress.address),
-        port: egress.address.port,
-        gatewayPorts: [],
-        connections: egress.connections,
-      })
-    }
-    return bound
+    return boundListeners(this.#listeners?.listeners ?? [], this.#egress)
   }
 
   /** Reads the sources again (SIGHUP, POST /reload). Resolves when what changed is served; false: it could not be. */
@@ -366,18 +378,11 @@ export class Gateway {
 
 export type GatewayState = 'starting' | 'ready' | 'draining' | 'closed'
 
-/** A socket that accepts traffic. */
-export interface BoundListener {
-  /** Identity of the listener: `<bind>:<target port>`, or `egress`. */
-  readonly name: string
-  readonly type: 'http' | 'tls' | 'tcp' | 'egress'
-  readonly address: string
-  readonly port: number
-  readonly gatewayPorts: readonly number[]
-  readonly connections: number
-}
-
-async function bindOrExplain<T>(flag: string, address: BindAddress, bind: () => Promise<T>): Promise<T> {
+async function bindOrExplain<T>(
+  flag: string,
+  address: BindAddress,
+  bind: () => Promise<T>,
+): Promise<T> {
   try {
     return await bind()
   } catch (error) {

@@ -10,8 +10,6 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { ObserverList } from '../telemetry/observer-list.ts'
 import type { Logger } from './log.ts'
 
-const STDOUT = 1
-
 /** Metrics and access log of one gateway: told of every exchange and of every generation. */
 export class Observability {
   readonly metrics: Metrics
@@ -22,11 +20,12 @@ export class Observability {
   constructor(options: {
     version: string
     namespace: string
+    accessLogFd: number
     log: Logger
     clusters: () => readonly ClusterDescription[]
   }) {
     this.#log = options.log
-    this.#accessLog = new AccessLog(new LogWriter(STDOUT), null)
+    this.#accessLog = new AccessLog(new LogWriter(options.accessLogFd), null)
     this.metrics = new Metrics({
       source: { namespace: options.namespace },
       version: options.version,
@@ -56,7 +55,8 @@ export class Observability {
       return
     }
     const { format, errors } = compileFormat(accessLog)
-    for (const error of errors) this.#log.error(`MeshConfig accessLogFormat: ${error}; the default format is used`)
+    for (const error of errors)
+      this.#log.error(`MeshConfig accessLogFormat: ${error}; the default format is used`)
     this.#accessLog.setFormat(format)
   }
 

@@ -5,8 +5,14 @@ import type { Logger } from './log.ts'
 export function problemText(problem: Problem): string {
   const ref = problem.ref
   const where = [
-    problem.file === null ? null : problem.line === null ? problem.file : `${problem.file}:${problem.line}`,
-    ref === null ? null : `${ref.kind} ${ref.namespace === '' ? '' : `${ref.namespace}/`}${ref.name}`,
+    problem.file === null
+      ? null
+      : problem.line === null
+        ? problem.file
+        : `${problem.file}:${problem.line}`,
+    ref === null
+      ? null
+      : `${ref.kind} ${ref.namespace === '' ? '' : `${ref.namespace}/`}${ref.name}`,
     problem.path.length === 0 ? null : formatPath(problem.path),
   ].filter((part) => part !== null)
   const hint = problem.hint === null ? '' : ` (${problem.hint})`
@@ -32,7 +38,8 @@ export class ProblemLog {
       else if (problem.severity === 'warning') this.#log.warn(text)
       else this.#log.info(text)
     }
-    if (this.#known.size > 0 && current.size === 0) this.#log.info('all configuration problems are gone')
+    if (this.#known.size > 0 && current.size === 0)
+      this.#log.info('all configuration problems are gone')
     this.#known = current
   }
 }

@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly strict: boolean
   readonly drainTimeoutMs: number
   readonly drainDelayMs: number
+  /** File descriptor of the access log: 1 is stdout. */
+  readonly accessLogFd: number
   readonly logLevel: LogLevel
   readonly logFormat: 'json' | 'pretty'
 }
@@ -41,4 +43,5 @@ export const DEFAULT_STATUS: BindAddress = { host: '0.0.0.0', port: 15021 }
 export const DEFAULT_NAMESPACE = 'istio-system'
 export const DEFAULT_DOMAIN = 'cluster.local'
 export const DEFAULT_DRAIN_TIMEOUT_MS = 45_000
+export const STDOUT_FD = 1
 export const DEFAULT_DRAIN_DELAY_MS = 5_000

@@ -14,7 +14,10 @@ export function act(exchange: Exchange): void {
       return
     case 'redirect': {
       const headers = new Headers()
-      headers.add('location', action.redirect.location(exchange.request, exchange.port, exchange.route!.match))
+      headers.add(
+        'location',
+        action.redirect.location(exchange.request, exchange.port, exchange.route!.match),
+      )
       sendLocalReply(exchange, action.redirect.status, headers, '', '', 'direct_response')
       return
     }

@@ -74,7 +74,12 @@ interface TunnelTarget {
   readonly missing: boolean
 }
 
-function knownTunnel(exchange: Exchange, plan: EgressPlan, host: string, port: number): TunnelTarget | null {
+function knownTunnel(
+  exchange: Exchange,
+  plan: EgressPlan,
+  host: string,
+  port: number,
+): TunnelTarget | null {
   const rules = plan.tunnelRules.get(port)
   const rule = rules === undefined ? null : rules.find(host)
   if (rule !== null) return pickedTunnel(exchange, rule)

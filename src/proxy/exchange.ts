@@ -281,7 +281,14 @@ export class Exchange
     }
     const headers = new Headers()
     if (failure.type === 'overflow') headers.add('x-envoy-overloaded', 'true')
-    sendLocalReply(this, failure.status, headers, failureBody(failure), failure.flag, failureDetails(failure))
+    sendLocalReply(
+      this,
+      failure.status,
+      headers,
+      failureBody(failure),
+      failure.flag,
+      failureDetails(failure),
+    )
   }
 
   #openTunnel(status: number): void {

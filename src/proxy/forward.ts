@@ -49,7 +49,8 @@ export function startForward(exchange: Exchange, action: ForwardAction | null): 
       sendLocalReply(exchange, 503, new Headers(), '', 'NC', 'cluster_not_found')
       return
     }
-    if (destination.requestHeaders !== null) destination.requestHeaders.apply(request.headers, exchange)
+    if (destination.requestHeaders !== null)
+      destination.requestHeaders.apply(request.headers, exchange)
   }
   const route = exchange.route!
   if (route.requestHeaders !== null) route.requestHeaders.apply(request.headers, exchange)
@@ -123,10 +124,18 @@ function onTryTimeout(exchange: Exchange): void {
   const action = exchange.route!.action
   const policy = action.type === 'forward' ? action.retry : null
   const retriesTimeouts =
-    policy !== null && (policy.on.has('5xx') || policy.on.has('gateway-error') || policy.on.has('reset'))
+    policy !== null &&
+    (policy.on.has('5xx') || policy.on.has('gateway-error') || policy.on.has('reset'))
   if (retriesTimeouts && !exchange.bodyForwarded && exchange.attempts <= policy.attempts) {
     startAttempt(exchange)
     return
   }
-  sendLocalReply(exchange, 504, new Headers(), 'upstream request timeout', 'UT', 'upstream_per_try_timeout')
+  sendLocalReply(
+    exchange,
+    504,
+    new Headers(),
+    'upstream request timeout',
+    'UT',
+    'upstream_per_try_timeout',
+  )
 }

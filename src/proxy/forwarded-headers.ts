@@ -50,7 +50,8 @@ export function ownForwardedHeaders(
   const incoming = headers.combined('x-forwarded-for')
   const peer = connection.remoteAddress
   const trusted = mesh.trustedProxies
-  const clientAddress = trusted > 0 && incoming !== null ? trustedHop(incoming, trusted, peer) : peer
+  const clientAddress =
+    trusted > 0 && incoming !== null ? trustedHop(incoming, trusted, peer) : peer
   headers.set('x-forwarded-for', incoming === null ? peer : `${incoming},${peer}`)
 
   const proto = trusted > 0 ? headers.get('x-forwarded-proto') : null

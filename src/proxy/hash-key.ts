@@ -35,7 +35,9 @@ function cookieValue(list: string, name: string): string | null {
     while (list.charCodeAt(start) === 32) start++
     if (list.startsWith(name, start) && list.charCodeAt(start + name.length) === 61) {
       const value = list.slice(start + name.length + 1, end)
-      return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+      return value.length > 1 && value.startsWith('"') && value.endsWith('"')
+        ? value.slice(1, -1)
+        : value
     }
     start = end + 1
   }

@@ -27,7 +27,14 @@ export function handleHttp(
   exchange.requestId = client.requestId
   if (request.method === 'CONNECT') {
     downstream.closeAfter()
-    sendLocalReply(exchange, 405, new Headers(), 'CONNECT is not served here\n', '', 'connect_not_allowed')
+    sendLocalReply(
+      exchange,
+      405,
+      new Headers(),
+      'CONNECT is not served here\n',
+      '',
+      'connect_not_allowed',
+    )
     return
   }
   if (request.upgrade !== null && request.upgrade !== 'websocket') {

@@ -26,7 +26,12 @@ export function sendLocalReply(
   }
   const contentType = exchange.request.headers.get('content-type')
   if (contentType !== null && contentType.startsWith('application/grpc')) {
-    sendGrpcReply(exchange, status, headers, typeof body === 'string' ? body : body.toString('latin1'))
+    sendGrpcReply(
+      exchange,
+      status,
+      headers,
+      typeof body === 'string' ? body : body.toString('latin1'),
+    )
     return
   }
   if (body.length > 0 && !headers.has('content-type')) headers.add('content-type', 'text/plain')

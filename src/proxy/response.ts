@@ -21,7 +21,10 @@ export function relayHead(
   const last =
     bodyLength === 0 || status === 204 || status === 304 || exchange.request.method === 'HEAD'
   exchange.headWasLast = last
-  if (!exchange.downstream.sendHead(status, headers, bodyLength, last) && exchange.stream !== null) {
+  if (
+    !exchange.downstream.sendHead(status, headers, bodyLength, last) &&
+    exchange.stream !== null
+  ) {
     exchange.stream.pauseResponse()
   }
 }
@@ -37,7 +40,8 @@ export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
     if (route.responseHeaders !== null) route.responseHeaders.apply(headers, exchange)
   }
   const added = exchange.addedHeaders
-  if (added !== null) for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
+  if (added !== null)
+    for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
   if (!headers.has('date')) headers.add('date', dateHeader(exchange.startedAtMs))
   const server = exchange.mesh.serverHeader
   if (server !== null) headers.set('server', server)

@@ -23,7 +23,12 @@ export function retryAfterFailure(
   const policy = retryPlanOf(exchange)
   const staleConnection = failure.retryable === 'if-reused' && stream !== null && stream.reused
   if (exchange.bodyForwarded || exchange.ended) return false
-  if (staleConnection && exchange.route !== null && exchange.attempts < 3 && IDEMPOTENT.has(exchange.request.method)) {
+  if (
+    staleConnection &&
+    exchange.route !== null &&
+    exchange.attempts < 3 &&
+    IDEMPOTENT.has(exchange.request.method)
+  ) {
     return scheduleAttempt(exchange, 0)
   }
   if (policy === null || !matchesFailure(policy.on, failure)) return false
@@ -76,7 +81,11 @@ function matchesFailure(on: ReadonlySet<string>, failure: UpstreamFailure): bool
   }
 }
 
-function matchesStatus(on: ReadonlySet<string>, statuses: ReadonlySet<number>, status: number): boolean {
+function matchesStatus(
+  on: ReadonlySet<string>,
+  statuses: ReadonlySet<number>,
+  status: number,
+): boolean {
   if (status >= 500 && on.has('5xx')) return true
   if (status >= 502 && status <= 504 && on.has('gateway-error')) return true
   if (status === 409 && on.has('retriable-4xx')) return true

@@ -13,7 +13,8 @@ export function keyPairError(certificatePem: string, keyPem: string, nowMs: numb
   }
   try {
     const key = createPrivateKey(keyPem)
-    if (!certificate.checkPrivateKey(key)) return 'the private key does not belong to the certificate'
+    if (!certificate.checkPrivateKey(key))
+      return 'the private key does not belong to the certificate'
   } catch {
     return 'the private key is not a PEM private key without passphrase'
   }

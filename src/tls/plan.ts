@@ -9,7 +9,12 @@ export type CertificateSource =
       readonly certificate: string
       readonly key: SecretText
     }
-  | { readonly kind: 'files'; readonly name: string; readonly certificate: string; readonly key: string }
+  | {
+      readonly kind: 'files'
+      readonly name: string
+      readonly certificate: string
+      readonly key: string
+    }
 
 /** TLS versions as Gateway spells them, resolved. */
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'

@@ -97,7 +97,8 @@ function readPair(source: CertificateSource): { certificate: string; key: string
 function stampOf(sources: readonly CertificateSource[]): string {
   let stamp = ''
   for (const source of sources) {
-    if (source.kind === 'files') stamp += `${fileStamp(source.certificate)} ${fileStamp(source.key)} `
+    if (source.kind === 'files')
+      stamp += `${fileStamp(source.certificate)} ${fileStamp(source.key)} `
   }
   return stamp
 }

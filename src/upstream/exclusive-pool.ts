@@ -124,8 +124,8 @@ export class ExclusivePool extends ConnectionPool {
     if (this.#isWorn(entry)) {
       this.#close(entry)
     } else if (this.waiters.first !== null || this.budget.queue.first !== null) {
-      // Not at once: bytes behind the answer in the same read must end the connection, not become
-      // the beginning of the waiter's answer.
+      // Not from within the connection's own read: it finishes what it read, and closes on bytes
+      // nobody asked for, before a waiter's request goes out.
       process.nextTick(handOver, this, entry)
     } else {
       this.#rest(entry)

@@ -8,7 +8,12 @@ import { UNKNOWN_LENGTH } from '../http/request.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { H1Connection, type ConnectionOwner } from './h1-connection.ts'
 import { H1Settings } from './h1-settings.ts'
-import type { AttemptObserver, UpstreamHandler, UpstreamRequest, UpstreamStream } from './transport.ts'
+import type {
+  AttemptObserver,
+  UpstreamHandler,
+  UpstreamRequest,
+  UpstreamStream,
+} from './transport.ts'
 
 /** Remembers every callback of one attempt, as handler and as observer. */
 class Attempt implements UpstreamHandler, AttemptObserver {
@@ -173,9 +178,21 @@ describe('requests', () => {
 
   test.each<[string, Partial<UpstreamRequest>, string]>([
     ['POST without body', { method: 'POST' }, 'x-a: 1\r\ncontent-length: 0\r\n\r\n'],
-    ['te: trailers', { headers: new Headers(['te', 'trailers']) }, 'te: trailers\r\nconnection: te\r\n\r\n'],
-    ['upgrade', { upgrade: 'websocket' }, 'x-a: 1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n'],
-    ['CONNECT', { method: 'CONNECT', authority: 'db.test:1' }, 'CONNECT db.test:1 HTTP/1.1\r\nhost: db.test:1\r\n'],
+    [
+      'te: trailers',
+      { headers: new Headers(['te', 'trailers']) },
+      'te: trailers\r\nconnection: te\r\n\r\n',
+    ],
+    [
+      'upgrade',
+      { upgrade: 'websocket' },
+      'x-a: 1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n',
+    ],
+    [
+      'CONNECT',
+      { method: 'CONNECT', authority: 'db.test:1' },
+      'CONNECT db.test:1 HTTP/1.1\r\nhost: db.test:1\r\n',
+    ],
   ])('%s', async (_name, overrides, expected) => {
     const bench = await startBench(answering(OK))
     bench.start(overrides)
@@ -196,12 +213,15 @@ describe('requests', () => {
 
   test('a body of unknown length is chunked, with trailers', async () => {
     const bench = await startBench(() => {})
-    bench.start({ method: 'POST', bodyLength: UNKNOWN_LENGTH, expectsContinue: true }, (attempt) => {
-      attempt.onReady = (stream) => {
-        stream.sendBody(Buffer.from('hello'))
-        stream.sendEnd(new Headers(['x-sum', '1']))
-      }
-    })
+    bench.start(
+      { method: 'POST', bodyLength: UNKNOWN_LENGTH, expectsContinue: true },
+      (attempt) => {
+        attempt.onReady = (stream) => {
+          stream.sendBody(Buffer.from('hello'))
+          stream.sendEnd(new Headers(['x-sum', '1']))
+        }
+      },
+    )
     await waitFor('the body', () =>
       bench
         .received()
@@ -251,19 +271,79 @@ describe('requests', () => {
 
 describe('answers', () => {
   test.each<[string, Partial<UpstreamRequest>, string, Partial<Attempt>, boolean]>([
-    ['chunked', {}, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n', { body: 'abc', length: UNKNOWN_LENGTH }, true],
-    ['trailers', {}, 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ngrpc-status: 0\r\nHost: x\r\n\r\n', { trailers: ['grpc-status', '0'] }, true],
+    [
+      'chunked',
+      {},
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n',
+      { body: 'abc', length: UNKNOWN_LENGTH },
+      true,
+    ],
+    [
+      'trailers',
+      {},
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ngrpc-status: 0\r\nHost: x\r\n\r\n',
+      { trailers: ['grpc-status', '0'] },
+      true,
+    ],
     ['empty', {}, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', { body: '', length: 0 }, true],
-    ['HEAD with a length', { method: 'HEAD' }, 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n', { length: 99 }, true],
-    ['HEAD without a length', { method: 'HEAD' }, 'HTTP/1.1 200 OK\r\n\r\n', { length: UNKNOWN_LENGTH }, true],
+    [
+      'HEAD with a length',
+      { method: 'HEAD' },
+      'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n',
+      { length: 99 },
+      true,
+    ],
+    [
+      'HEAD without a length',
+      { method: 'HEAD' },
+      'HTTP/1.1 200 OK\r\n\r\n',
+      { length: UNKNOWN_LENGTH },
+      true,
+    ],
     ['204', {}, 'HTTP/1.1 204 No Content\r\n\r\n', { length: 0 }, true],
-    ['304 with a length', {}, 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n', { length: 9 }, true],
-    ['close', {}, 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx', { body: 'x' }, false],
-    ['keep-alive hint of zero', {}, 'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 1\r\n\r\nx', { body: 'x' }, false],
+    [
+      '304 with a length',
+      {},
+      'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
+      { length: 9 },
+      true,
+    ],
+    [
+      'close',
+      {},
+      'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx',
+      { body: 'x' },
+      false,
+    ],
+    [
+      'keep-alive hint of zero',
+      {},
+      'HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 1\r\n\r\nx',
+      { body: 'x' },
+      false,
+    ],
     ['HTTP/1.0', {}, 'HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx', { body: 'x' }, false],
-    ['surplus bytes', {}, 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n', { body: 'x' }, false],
-    ['a body behind 204', {}, 'HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc', { body: '' }, false],
-    ['a body behind HEAD', { method: 'HEAD' }, 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc', { body: '' }, false],
+    [
+      'surplus bytes',
+      {},
+      'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n',
+      { body: 'x' },
+      false,
+    ],
+    [
+      'a body behind 204',
+      {},
+      'HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc',
+      { body: '' },
+      false,
+    ],
+    [
+      'a body behind HEAD',
+      { method: 'HEAD' },
+      'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc',
+      { body: '' },
+      false,
+    ],
   ])('%s', async (_name, overrides, answer, expected, reusable) => {
     const bench = await startBench(answering(answer))
     const attempt = await finished(bench.start(overrides))
@@ -337,7 +417,10 @@ describe('hostile and broken backends', () => {
   test.each<[string, string]>([
     ['garbage', 'hello world\r\n\r\n'],
     ['a TLS alert', '\x15\x03\x01\x00\x02\x02\x46'],
-    ['CL and TE', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'CL and TE',
+      'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
     ['a bad length', 'HTTP/1.1 200 OK\r\nContent-Length: 1e3\r\n\r\n'],
     ['an unknown coding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n'],
@@ -345,7 +428,10 @@ describe('hostile and broken backends', () => {
     ['too many fields', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(101)}\r\n`],
     ['bare LF', 'HTTP/1.1 200 OK\nContent-Length: 0\n\n'],
     ['an empty line first', '\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
-    ['101 not asked for', 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+    [
+      '101 not asked for',
+      'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    ],
     ['33 informational answers', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(33)],
   ])('%s: 502', async (_name, answer) => {
     const bench = await startBench(answering(answer))
@@ -375,11 +461,31 @@ describe('hostile and broken backends', () => {
   })
 
   test.each<[string, (socket: Socket) => void, object]>([
-    ['FIN without a byte', (it) => it.end(), { type: 'reset-before-headers', flag: 'UC', status: 503, retryable: 'if-reused' }],
-    ['reset without a byte', (it) => it.resetAndDestroy(), { type: 'reset-before-headers', retryable: 'if-reused' }],
-    ['FIN within the head', (it) => it.end('HTTP/1.1 20'), { type: 'reset-before-headers', retryable: 'no' }],
-    ['FIN within the body', (it) => it.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc'), { type: 'reset-after-headers', flag: 'UC', retryable: 'no' }],
-    ['FIN within a chunked body', (it) => it.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'), { type: 'reset-after-headers' }],
+    [
+      'FIN without a byte',
+      (it) => it.end(),
+      { type: 'reset-before-headers', flag: 'UC', status: 503, retryable: 'if-reused' },
+    ],
+    [
+      'reset without a byte',
+      (it) => it.resetAndDestroy(),
+      { type: 'reset-before-headers', retryable: 'if-reused' },
+    ],
+    [
+      'FIN within the head',
+      (it) => it.end('HTTP/1.1 20'),
+      { type: 'reset-before-headers', retryable: 'no' },
+    ],
+    [
+      'FIN within the body',
+      (it) => it.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc'),
+      { type: 'reset-after-headers', flag: 'UC', retryable: 'no' },
+    ],
+    [
+      'FIN within a chunked body',
+      (it) => it.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'),
+      { type: 'reset-after-headers' },
+    ],
   ])('%s', async (_name, script, expected) => {
     const bench = await startBench(script)
     const attempt = await finished(bench.start())
@@ -483,7 +589,9 @@ describe('flow and abort', () => {
 describe('tunnels', () => {
   test('101: bytes both ways, half-closes on both sides', async () => {
     const bench = await startBench((socket) => {
-      socket.write('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-B: 1\r\n\r\nhello')
+      socket.write(
+        'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-B: 1\r\n\r\nhello',
+      )
       socket.on('end', () => socket.end('bye'))
     })
     const attempt = bench.start({ upgrade: 'websocket' })
@@ -501,7 +609,9 @@ describe('tunnels', () => {
   })
 
   test('CONNECT 2xx opens a tunnel, even with a length', async () => {
-    const bench = await startBench(answering('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw bytes'))
+    const bench = await startBench(
+      answering('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw bytes'),
+    )
     const attempt = bench.start({ method: 'CONNECT', authority: 'db.test:1' })
     await waitFor('the tunnel', () => attempt.body === 'raw bytes')
     expect(attempt.status).toBe(200)

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { ChunkedDecoder } from '../http/chunked-decoder.ts'
+import { BodyReader } from '../http/body-reader.ts'
 import type { Headers } from '../http/headers.ts'
 import { HeadReader } from '../http/head-reader.ts'
-import { CHUNKED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
+import { CLOSE_DELIMITED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
 import { readShared } from '../http/shared-read.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
@@ -61,11 +61,9 @@ export class H1Connection implements Ticked {
   readonly #writer: SocketWriter
   readonly #reader: HeadReader
   readonly #parser: ResponseHeadParser
-  #decoder: ChunkedDecoder | null = null
+  readonly #body: BodyReader
   #stream: H1Stream | null = null
   #state = IDLE
-  /** Body bytes still to come. */
-  #remaining = 0
   #informational = 0
   #receivedBytes = false
   #paused = false
@@ -82,6 +80,7 @@ export class H1Connection implements Ticked {
     this.#writer = new SocketWriter(socket)
     this.#reader = new HeadReader(settings.maxHeadBytes, 0)
     this.#parser = new ResponseHeadParser(settings.maxHeaderFields)
+    this.#body = new BodyReader(settings)
     this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
     this.local = socketAddress(socket.localAddress, socket.localPort)
     socket.allowHalfOpen = true
@@ -204,44 +203,29 @@ export class H1Connection implements Ticked {
     }
     this.keepAliveMs = parser.keepAliveMs
     const bodiless = method === 'HEAD' || status === 204 || status === 304
-    const length =
-      status === 204 || (status === 304 && parser.framing !== FIXED_LENGTH) ? 0 : parser.length
-    if (bodiless || parser.length === 0) this.#state = BODY
-    else if (parser.framing === FIXED_LENGTH || parser.framing === CHUNKED) this.#state = BODY
-    else this.#state = UNTIL_CLOSE
-    this.#remaining = bodiless ? 0 : parser.length
-    if (this.#remaining === UNKNOWN_LENGTH && this.#state === BODY) this.#prepareDecoder()
+    const unknown = status === 204 || (status === 304 && parser.framing !== FIXED_LENGTH)
+    if (bodiless || parser.framing !== CLOSE_DELIMITED) {
+      this.#state = BODY
+      this.#body.begin(bodiless ? 0 : parser.length)
+    } else this.#state = UNTIL_CLOSE
     stream.observer.onAttemptStatus(status)
-    stream.handler.onUpstreamHead(status, parser.headers, length)
-    if (this.#stream === stream && this.#remaining === 0) this.#complete(stream, null, surplus)
-  }
-
-  #prepareDecoder(): void {
-    if (this.#decoder === null) this.#decoder = new ChunkedDecoder(this.#settings)
-    else this.#decoder.reset()
+    stream.handler.onUpstreamHead(status, parser.headers, unknown ? 0 : parser.length)
+    const complete = this.#state === BODY && this.#body.done
+    if (this.#stream === stream && complete) this.#complete(stream, null, surplus)
   }
 
   #readBody(chunk: Buffer, at: number): number {
     const stream = this.#stream!
-    if (this.#remaining !== UNKNOWN_LENGTH) {
-      const end = Math.min(chunk.length, at + this.#remaining)
-      this.#remaining -= end - at
-      this.#deliver(chunk, at, end)
-      if (this.#stream === stream && this.#remaining === 0) {
-        this.#complete(stream, null, end < chunk.length)
-      }
-      return end
-    }
-    const decoder = this.#decoder!
-    const valid = decoder.read(chunk, at)
-    this.#deliver(chunk, decoder.payloadStart, decoder.payloadEnd)
+    const body = this.#body
+    const valid = body.read(chunk, at)
+    this.#deliver(chunk, body.payloadStart, body.payloadEnd)
     if (this.#stream !== stream) return chunk.length
     if (!valid) {
-      this.#fail(malformedResponse(decoder.refusal!.reason))
+      this.#fail(malformedResponse(body.refusal!.reason))
       return chunk.length
     }
-    if (decoder.done) this.#complete(stream, decoder.trailers, decoder.next < chunk.length)
-    return decoder.next
+    if (body.done) this.#complete(stream, body.trailers, body.next < chunk.length)
+    return body.next
   }
 
   #deliver(chunk: Buffer, start: number, end: number): void {

@@ -116,7 +116,12 @@ test('a tunnel without bytes is closed after its idle time', async () => {
 
 test('abort() calls nothing back', async () => {
   let closed = false
-  const [tunnel, recorder] = await startTunnel((socket) => socket.on('close', () => (closed = true)).resume().on('end', () => socket.end()))
+  const [tunnel, recorder] = await startTunnel((socket) =>
+    socket
+      .on('close', () => (closed = true))
+      .resume()
+      .on('end', () => socket.end()),
+  )
   tunnel.abort()
   await waitFor('the close', () => closed)
   expect(recorder.events).toEqual(['ready'])

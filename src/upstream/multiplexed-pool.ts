@@ -141,13 +141,13 @@ export class MultiplexedPool extends ConnectionPool {
   }
 
   protected override closeIdle(): void {
-    for (const entry of [...this.#open]) {
+    for (const entry of this.#open.slice()) {
       if (entry.connection.activeStreams === 0) this.#close(entry)
     }
   }
 
   protected override closeAll(): void {
-    for (const entry of [...this.#open]) this.#close(entry)
+    for (const entry of this.#open.slice()) this.#close(entry)
   }
 
   /** The last connection is gone: waiters get another, unless this one was good for nothing. */

@@ -1,7 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type BoundListener, Gateway } from '../../src/process/gateway.ts'
+import type { BoundListener } from '../../src/process/bound-listeners.ts'
+import { Gateway } from '../../src/process/gateway.ts'
 import { createLog } from '../../src/process/log.ts'
 import type { RunOptions } from '../../src/process/run-options.ts'
 
@@ -14,6 +23,8 @@ export interface TestGateway extends AsyncDisposable {
   listener(gatewayPort: number): BoundListener
   /** Base URL of the admin API. */
   readonly admin: string
+  /** What the access log holds so far; lines are flushed once a second and at the end. */
+  accessLog(): string
   /** Writes (or replaces) a file of the configuration folder. */
   write(name: string, yaml: string): void
   remove(name: string): void
@@ -39,6 +50,8 @@ export async function startGateway(
   }
   const files = typeof yaml === 'string' ? { 'config.yaml': yaml } : yaml
   for (const [name, text] of Object.entries(files)) write(name, text)
+  const accessLogFile = join(folder, 'access.log')
+  const accessLogFd = openSync(accessLogFile, 'a')
   const ports = options.ports ?? [80, 443, 8080]
   const gateway = await Gateway.start(
     {
@@ -59,6 +72,7 @@ export async function startGateway(
       strict: false,
       drainTimeoutMs: 2000,
       drainDelayMs: 0,
+      accessLogFd,
       logLevel: 'silent',
       logFormat: 'json',
       ...options,
@@ -88,12 +102,14 @@ export async function startGateway(
       return `http://${gateway.adminAddress!}`
     },
     write,
+    accessLog: () => readFileSync(accessLogFile, 'utf8'),
     remove: (name) => rmSync(join(folder, name)),
     reload: async () => {
       await gateway.reload('test')
     },
     async [Symbol.asyncDispose]() {
       await gateway.close()
+      closeSync(accessLogFd)
       rmSync(folder, { recursive: true, force: true })
     },
   }

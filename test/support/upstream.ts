@@ -19,7 +19,10 @@ export interface Upstream extends AsyncDisposable {
 }
 
 /** A node:http upstream on a free loopback port that remembers what it saw and answers `answer`. */
-export async function startUpstream(answer: string | RequestListener, host = '127.0.0.1'): Promise<Upstream> {
+export async function startUpstream(
+  answer: string | RequestListener,
+  host = '127.0.0.1',
+): Promise<Upstream> {
   const seen: SeenRequest[] = []
   const server = createServer((request, response) => {
     if (typeof answer === 'function') {

@@ -1,5 +1,9 @@
 /** Small resources for tests, as text: a Service with its EndpointSlice, a Gateway, a VirtualService. */
-export function service(name: string, targetPort: number, options: { namespace?: string; port?: number; portName?: string } = {}): string {
+export function service(
+  name: string,
+  targetPort: number,
+  options: { namespace?: string; port?: number; portName?: string } = {},
+): string {
   const namespace = options.namespace ?? 'default'
   const portName = options.portName ?? 'http'
   return `apiVersion: v1
@@ -30,7 +34,12 @@ spec:
 }
 
 /** `http` is the YAML of spec.http, indented by two spaces or in flow style. */
-export function virtualService(name: string, hosts: readonly string[], gateways: readonly string[], http: string): string {
+export function virtualService(
+  name: string,
+  hosts: readonly string[],
+  gateways: readonly string[],
+  http: string,
+): string {
   return `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: ${name} }

@@ -19,6 +19,8 @@ interface L4Match {
 
 /** Tunnels of one port while they are collected: by host, and by what it is also called. */
 class PortTunnels {
+  /** A name of its own wins over what another host may also be called. */
+  readonly names = new Set<string>()
   readonly clusters: (readonly [string, ClusterPlan])[] = []
   readonly rules: (readonly [string, TunnelRule])[] = []
 }
@@ -74,6 +76,8 @@ export class EgressTunnels {
       const tunnels = this.#ports.get(port.number) ?? new PortTunnels()
       this.#ports.set(port.number, tunnels)
       for (const name of names) {
+        if (tunnels.names.has(name)) continue
+        tunnels.names.add(name)
         if (shares === null) this.#addDefault(tunnels, name, service, port)
         else addShares(tunnels, name, ruleName(service, port), shares)
       }

@@ -66,12 +66,11 @@ export class Bindings {
 /** Says which Gateways a VirtualService names in vain, and which servers its hosts miss. */
 export function reportBindings(
   services: readonly Resource<VirtualServiceSpec>[],
-  known: ReadonlySet<string>,
-  served: readonly ServedGateway[],
+  gateways: { readonly names: ReadonlySet<string>; readonly served: readonly ServedGateway[] },
   settings: CompileSettings,
   findings: Findings,
 ): void {
-  const byName = new Map(served.map((gateway) => [gateway.name, gateway]))
+  const byName = new Map(gateways.served.map((gateway) => [gateway.name, gateway]))
   for (const service of services) {
     if (visibilityOf(service, settings.namespace) === 'hidden') continue
     for (const [index, written] of (service.spec.gateways ?? []).entries()) {
@@ -79,7 +78,7 @@ export function reportBindings(
       const place = { resource: service, path: ['spec', 'gateways', index] }
       const gateway = byName.get(name)
       if (name === MESH) continue
-      if (!known.has(name)) {
+      if (!gateways.names.has(name)) {
         const message = `Gateway ${name} does not exist: the VirtualService is not used there`
         const hint = 'a name without namespace means the namespace of the VirtualService'
         findings.report('warning', 'gateway-not-found', place, message, hint)

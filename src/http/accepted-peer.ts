@@ -1,0 +1,46 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { DownstreamConnection, TlsInfo } from './exchange.ts'
+
+/** Addresses to report instead of the socket's (PROXY protocol). */
+export interface PeerAddresses {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+}
+
+/** Who is at the other end of an accepted socket. */
+export class AcceptedPeer implements DownstreamConnection {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  readonly tls: TlsInfo | null
+  context: unknown
+
+  constructor(socket: Socket, context: unknown, peer: PeerAddresses | null) {
+    this.context = context
+    this.remoteAddress = peer?.remoteAddress ?? plainAddress(socket.remoteAddress)
+    this.remotePort = peer?.remotePort ?? socket.remotePort ?? 0
+    this.localAddress = peer?.localAddress ?? plainAddress(socket.localAddress)
+    this.localPort = peer?.localPort ?? socket.localPort ?? 0
+    this.tls = socket instanceof TLSSocket ? tlsInfo(socket) : null
+  }
+}
+
+const MAPPED_IPV4 = '::ffff:'
+
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return ''
+  return address.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address
+}
+
+function tlsInfo(socket: TLSSocket): TlsInfo {
+  const name: unknown = Reflect.get(socket, 'servername')
+  return {
+    serverName: typeof name === 'string' ? name.toLowerCase() : null,
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher()?.name ?? '',
+  }
+}
