@@ -6,7 +6,7 @@ import type { CertificateSource } from '../tls/plan.ts'
 import { describe } from './findings.ts'
 
 /** What is wrong with a credential, for a finding. */
-export interface CredentialFault {
+interface CredentialFault {
   readonly code: string
   readonly message: string
   readonly hint: string | null

@@ -2,7 +2,7 @@ import type { ResourceSet } from '../config/resource-set.ts'
 import type { Resource } from '../config/resource.ts'
 
 /** Istio's order of resources: creationTimestamp (undated last), then name, then namespace. */
-export function byAge(a: Resource<unknown>, b: Resource<unknown>): number {
+function byAge(a: Resource<unknown>, b: Resource<unknown>): number {
   const ageA = a.metadata.creationTimestamp ?? Number.MAX_SAFE_INTEGER
   const ageB = b.metadata.creationTimestamp ?? Number.MAX_SAFE_INTEGER
   if (ageA !== ageB) return ageA - ageB

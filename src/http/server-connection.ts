@@ -118,6 +118,11 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
           at = this.#readHead(chunk, at)
           break
         case BODY:
+          // Paused within this chunk: the handler has no place for the rest yet.
+          if (this.#handlerPaused) {
+            this.#hold(chunk, at)
+            return
+          }
           at = this.#readBody(chunk, at)
           break
         case HOLD:
@@ -248,7 +253,8 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   resumeReading(): void {
     if (!this.#handlerPaused) return
     this.#handlerPaused = false
-    if (this.#state === TUNNEL && this.#held !== null) this.schedule()
+    const holds = this.#held !== null && (this.#state === TUNNEL || this.#state === BODY)
+    if (holds) this.schedule()
     else this.#updateFlow()
   }
 
@@ -267,6 +273,8 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     if (this.#state === TUNNEL && exchange !== null) {
       exchange.handler?.onRequestEnd(null)
       if (this.#outputEnded) this.#finish(exchange)
+    } else if (this.#state === BODY && this.#held !== null) {
+      // The rest of the request may be among the bytes held: judged once they were read.
     } else if (this.#state === BODY && exchange !== null && !exchange.ended) {
       this.kill('client-closed')
     } else if (exchange === null && this.#held === null) this.#closeGently()
@@ -337,6 +345,18 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     if (exchange === null) return
     if (exchange.isTunnel) this.#tickTunnel(exchange)
     else if (exchange.ended) this.#finish(exchange)
+    else if (this.#state === BODY && !this.#handlerPaused) this.#takeHeldBody()
+  }
+
+  /** Reads body bytes that came while the handler had paused. */
+  #takeHeldBody(): void {
+    const held = this.#held
+    if (held === null) return
+    this.#held = null
+    this.#updateFlow()
+    this.#consume(held)
+    const unfinished = this.#state === BODY && this.#held === null
+    if (this.#peerEnded && unfinished && this.exchange !== null) this.kill('client-closed')
   }
 
   #tickTunnel(exchange: ServerExchange): void {
@@ -365,6 +385,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
       this.#deadlines.clearRequest()
       this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
       this.#updateFlow()
+      this.#takeHeldBody()
     } else this.#next()
   }
 

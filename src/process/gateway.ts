@@ -369,10 +369,10 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#registry.close()
-    await this.#runtime?.passthrough.close()
-    await this.#runtime?.declaredPassthrough.close()
+    this.#runtime?.passthrough.close()
+    this.#runtime?.declaredPassthrough.close()
     await this.#rateLimit.close()
-    await this.#resolver.close()
+    this.#resolver.close()
   }
 }
 

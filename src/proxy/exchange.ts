@@ -1,3 +1,4 @@
+import type { ClusterAttempt } from '../clusters/attempt.ts'
 import type { Cluster } from '../clusters/cluster.ts'
 import type { PickContext } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
@@ -60,8 +61,8 @@ export class Exchange
   stream: UpstreamStream | null
   attempts: number
   tried: string[] | null
-  /** Endpoint of the current attempt, '' for PassthroughCluster. */
-  triedRemote: string
+  /** The latest attempt on a cluster, which knows its endpoint; null for PassthroughCluster. */
+  clusterAttempt: ClusterAttempt | null
   /** A byte of the request body went to an upstream: no further attempt is possible. */
   bodyForwarded: boolean
   requestEnded: boolean
@@ -119,7 +120,7 @@ export class Exchange
     this.stream = null
     this.attempts = 0
     this.tried = null
-    this.triedRemote = ''
+    this.clusterAttempt = null
     this.bodyForwarded = false
     this.requestEnded = this.request.bodyLength === 0
     this.requestTrailers = null

@@ -90,7 +90,7 @@ export function startAttempt(exchange: Exchange): void {
   const cluster = exchange.runtimeCluster
   if (cluster !== null) {
     const attempt = cluster.startRequest(outbound, exchange, exchange)
-    exchange.triedRemote = attempt.remote
+    exchange.clusterAttempt = attempt
     if (!exchange.ended) exchange.attempt = attempt
     return
   }
@@ -104,6 +104,7 @@ export function startAttempt(exchange: Exchange): void {
 function onRouteTimeout(exchange: Exchange): void {
   exchange.routeTimer = null
   if (exchange.ended) return
+  reportTimeout(exchange)
   if (exchange.downstream.headSent) {
     exchange.addFlag('UT')
     exchange.details = 'response_timeout'
@@ -114,10 +115,18 @@ function onRouteTimeout(exchange: Exchange): void {
   sendLocalReply(exchange, 504, new Headers(), 'upstream request timeout', 'UT', 'response_timeout')
 }
 
+/** Outlier detection counts an endpoint that did not begin its answer in time. */
+function reportTimeout(exchange: Exchange): void {
+  const cluster = exchange.runtimeCluster
+  const attempt = exchange.clusterAttempt
+  if (cluster !== null && attempt !== null && !exchange.downstream.headSent) cluster.reportTimeout(attempt)
+}
+
 /** retries.perTryTimeout passed: another try where the policy retries timeouts, else 504 UT. */
 function onTryTimeout(exchange: Exchange): void {
   exchange.tryTimer = null
   if (exchange.ended || exchange.downstream.headSent) return
+  reportTimeout(exchange)
   exchange.attempt?.abort()
   exchange.attempt = null
   exchange.stream = null

@@ -1,4 +1,4 @@
-import { Headers } from '../http/headers.ts'
+import type { Headers } from '../http/headers.ts'
 import type { Exchange } from './exchange.ts'
 import { grpcMessage, grpcStatusOf } from './grpc-status.ts'
 import { ownResponseHeaders } from './response.ts'

@@ -95,8 +95,8 @@ function matchesStatus(
 function scheduleAttempt(exchange: Exchange, retry: number): boolean {
   exchange.attempt = null
   exchange.stream = null
-  if (exchange.tried === null) exchange.tried = [exchange.triedRemote]
-  else exchange.tried.push(exchange.triedRemote)
+  const failed = exchange.clusterAttempt
+  if (failed !== null) exchange.tried = [...(exchange.tried ?? []), failed.remote]
   if (exchange.tryTimer !== null) clearTimeout(exchange.tryTimer)
   const spread = Math.min(BACKOFF_BASE_MS * (2 ** retry - 1), BACKOFF_CAP_MS)
   exchange.tryTimer = setTimeout(attemptAgain, exchange.runtime.random() * spread, exchange)

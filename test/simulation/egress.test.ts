@@ -118,6 +118,21 @@ describe('mesh-bound VirtualServices', () => {
     expect(run.egress({ port: 80, host: 'web' }).route).toBe('own')
   })
 
+  test.each([
+    ['written first', ['long', 'short']],
+    ['written last', ['short', 'long']],
+  ])('the longest wildcard takes the service, %s', (_name, order) => {
+    const hosts: Record<string, string> = {
+      long: '["*.default.svc.cluster.local"]',
+      short: '["*.local"]',
+    }
+    const rules = order.map((name, index) =>
+      virtualService(`${index}-${name}`, hosts[name] ?? '', redirect(name)),
+    )
+    const run = new Simulation(service('web', HTTP) + rules.join(''))
+    expect(run.egress({ port: 80, host: 'web' }).route).toBe('long')
+  })
+
   test('that list a gateway only do not apply', () => {
     const run = new Simulation(
       service('web', HTTP) + virtualService('v', '[web]', `gateways: [gw], ${redirect('r')}`),

@@ -242,6 +242,21 @@ describe('endpoints of a ServiceEntry', () => {
     ).toEqual(['10.0.0.1:8080', '10.0.0.9:8080'])
   })
 
+  test('of two other namespaces the older one wins', () => {
+    const dated = (namespace: string, year: number, address: string): string =>
+      manifest(
+        'ServiceEntry',
+        `name: web, namespace: ${namespace}, creationTimestamp: "${year}-01-01T00:00:00Z"`,
+        `spec: { hosts: [${WEB}], ${PORT}, resolution: STATIC, endpoints: [{ address: ${address} }] }`,
+      )
+    expect(endpoints(dated('a', 2025, '10.0.0.1') + dated('b', 2024, '10.0.0.2'))).toEqual([
+      '10.0.0.2:8080',
+    ])
+    expect(endpoints(dated('a', 2024, '10.0.0.1') + dated('b', 2025, '10.0.0.2'))).toEqual([
+      '10.0.0.1:8080',
+    ])
+  })
+
   test('of two namespaces the own one wins, and the other is reported', () => {
     const other = manifest(
       'ServiceEntry',

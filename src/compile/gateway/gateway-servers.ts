@@ -5,9 +5,9 @@ import type { PortTranslation } from './port-translation.ts'
 import type { ServedGateway } from './selection.ts'
 
 /** `http`: clear-text HTTP of any version; `tls`: HTTPS and TLS; `tcp`: opaque bytes. */
-export type ServerFamily = 'http' | 'tls' | 'tcp'
+type ServerFamily = 'http' | 'tls' | 'tcp'
 
-export interface ServerHost {
+interface ServerHost {
   /** Namespace whose VirtualServices may use the host; null for all. */
   readonly namespace: string | null
   /** Lower-case. */
