@@ -193,6 +193,7 @@ function snapshotOf(): Snapshot {
       debugHeaders: true,
       pathNormalization: 'BASE',
       drainDurationMs: 45_000,
+    retryAnyMethod: false,
     },
   }
 }
@@ -332,7 +333,21 @@ describe('reading', () => {
   test('/problems counts and lists findings', async () => {
     expect(await json('/problems')).toEqual({
       counts: { error: 0, warning: 1, info: 0 },
-      problems: [PROBLEM],
+      problems: [
+        {
+          code: 'unknown-field',
+          severity: 'warning',
+          kind: 'VirtualService',
+          namespace: 'shop',
+          name: 'web',
+          path: 'spec.http[0].timout',
+          message: PROBLEM.message,
+          hint: 'did you mean timeout?',
+          file: 'web.yaml',
+          line: 7,
+          column: null,
+        },
+      ],
     })
   })
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { describeProblem } from '../config/problems.ts'
 import type { AdminState } from './admin-state.ts'
 import { describeSnapshot, RESOURCES } from './config-dump.ts'
 import {
@@ -116,7 +117,7 @@ const READING: Readonly<Record<string, Endpoint>> = {
     const count = (severity: string): number =>
       problems.filter((problem) => problem.severity === severity).length
     const counts = { error: count('error'), warning: count('warning'), info: count('info') }
-    return { counts, problems }
+    return { counts, problems: problems.map(describeProblem) }
   },
   '/stats': async (state, call) =>
     text(call, filterStats(await state.metrics.exposition(), parameter(call.query, 'filter'))),

@@ -42,7 +42,7 @@ export function compileSnapshot(input: CompileInput): CompileResult {
   parts.rules.reportUnused((host) => registry.all().some((one) => hostCovers(host, one.host)))
   const { generation } = input
   const clusters = parts.clusters.all()
-  const mesh = meshSettings(input.meshConfig, findings)
+  const mesh = meshSettings(input.meshConfig, input.compat, findings)
   return {
     snapshot: { generation, listeners, egress, clusters, mesh },
     problems: findings.sorted(),

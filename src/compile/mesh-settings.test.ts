@@ -4,7 +4,7 @@ import { meshSettings } from './mesh-settings.ts'
 
 describe('MeshConfig settings', () => {
   test("without MeshConfig: Istio's defaults, with the access log on", () => {
-    expect(meshSettings(null, new Findings())).toEqual({
+    expect(meshSettings(null, false, new Findings())).toEqual({
       accessLog: { enabled: true, encoding: 'TEXT', textFormat: null, jsonFormat: null },
       trustedProxies: 0,
       serverHeader: 'istio-envoy',
@@ -13,6 +13,7 @@ describe('MeshConfig settings', () => {
       debugHeaders: true,
       pathNormalization: 'BASE',
       drainDurationMs: 45_000,
+    retryAnyMethod: false,
     })
   })
 
@@ -21,26 +22,26 @@ describe('MeshConfig settings', () => {
     [{ accessLogFile: '' }, false],
     [{ accessLogFile: '/dev/stdout' }, true],
   ])('a MeshConfig %o decides about the access log: %s', (mesh, enabled) => {
-    expect(meshSettings(mesh, new Findings()).accessLog.enabled).toBe(enabled)
+    expect(meshSettings(mesh, false, new Findings()).accessLog.enabled).toBe(enabled)
   })
 
   test('a text format gets its newline, once', () => {
     const format = (accessLogFormat: string): string | null =>
-      meshSettings({ accessLogFormat }, new Findings()).accessLog.textFormat
+      meshSettings({ accessLogFormat }, false, new Findings()).accessLog.textFormat
     expect(format('%PROTOCOL%')).toBe('%PROTOCOL%\n')
     expect(format('%PROTOCOL%\n')).toBe('%PROTOCOL%\n')
   })
 
   test('a JSON format is an object of strings', () => {
     const mesh = { accessLogEncoding: 'JSON' as const, accessLogFormat: '{"p":"%PROTOCOL%","n":1}' }
-    expect(meshSettings(mesh, new Findings()).accessLog.jsonFormat).toEqual({ p: '%PROTOCOL%' })
+    expect(meshSettings(mesh, false, new Findings()).accessLog.jsonFormat).toEqual({ p: '%PROTOCOL%' })
   })
 
   test.each(['{', '[]', 'null', '"x"'])(
     'the JSON format %s falls back to the default and is reported',
     (accessLogFormat) => {
       const findings = new Findings()
-      const { accessLog } = meshSettings({ accessLogEncoding: 'JSON', accessLogFormat }, findings)
+      const { accessLog } = meshSettings({ accessLogEncoding: 'JSON', accessLogFormat }, false, findings)
       expect(accessLog.jsonFormat).toBeNull()
       expect(findings.sorted().map(({ code }) => code)).toEqual(['access-log-format-invalid'])
     },
@@ -61,7 +62,7 @@ describe('MeshConfig settings', () => {
         drainDuration: '5s',
       },
     }
-    expect(meshSettings(mesh, new Findings())).toMatchObject({
+    expect(meshSettings(mesh, false, new Findings())).toMatchObject({
       trustedProxies: 2,
       serverHeader: null,
       requestIdHeader: false,

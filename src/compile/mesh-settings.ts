@@ -10,7 +10,11 @@ const DEFAULT_DRAIN_DURATION_MS = 45_000
  * Process-wide settings. Without any MeshConfig the access log is on, since a proxy that stays
  * silent helps nobody; a MeshConfig decides by its accessLogFile, which is off when absent.
  */
-export function meshSettings(mesh: MeshConfigSpec | null, findings: Findings): MeshSettings {
+export function meshSettings(
+  mesh: MeshConfigSpec | null,
+  compat: boolean,
+  findings: Findings,
+): MeshSettings {
   const given = mesh ?? {}
   const { gatewayTopology, proxyHeaders, drainDuration } = given.defaultConfig ?? {}
   const normalization = given.pathNormalization?.normalization ?? 'DEFAULT'
@@ -26,6 +30,7 @@ export function meshSettings(mesh: MeshConfigSpec | null, findings: Findings): M
     drainDurationMs:
       (drainDuration === undefined ? null : parseDurationMs(drainDuration)) ??
       DEFAULT_DRAIN_DURATION_MS,
+    retryAnyMethod: compat,
   }
 }
 

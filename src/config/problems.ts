@@ -33,3 +33,37 @@ export function formatPath(path: readonly (string | number)[]): string {
   }
   return text
 }
+
+/** A Problem as `validate -o json` and GET /problems print it; these field names are stable. */
+export interface ProblemDescription {
+  readonly code: string
+  readonly severity: Severity
+  readonly kind: string | null
+  readonly namespace: string | null
+  readonly name: string | null
+  /** `spec.http[0].route[1].weight`, or '' for the whole resource. */
+  readonly path: string
+  readonly message: string
+  readonly hint: string | null
+  readonly file: string | null
+  readonly line: number | null
+  readonly column: number | null
+}
+
+/** The one shape in which a Problem leaves the process as data. */
+export function describeProblem(problem: Problem): ProblemDescription {
+  const { code, severity, ref, path, message, hint, file, line, column } = problem
+  return {
+    code,
+    severity,
+    kind: ref?.kind ?? null,
+    namespace: ref?.namespace ?? null,
+    name: ref?.name ?? null,
+    path: formatPath(path),
+    message,
+    hint,
+    file,
+    line,
+    column,
+  }
+}

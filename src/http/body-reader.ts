@@ -34,6 +34,11 @@ export class BodyReader {
     else this.#decoder.reset()
   }
 
+  /** The rest is known to be no more than `bytes`. */
+  endsWithin(bytes: number): boolean {
+    return this.remaining !== UNKNOWN_LENGTH && this.remaining <= bytes
+  }
+
   /** False when the body is malformed: see `refusal`. May overwrite bytes of `chunk` it consumed. */
   read(chunk: Buffer, at: number): boolean {
     if (this.remaining === UNKNOWN_LENGTH) return this.#readChunked(this.#decoder!, chunk, at)

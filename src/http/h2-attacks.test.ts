@@ -203,8 +203,14 @@ describe('floods', () => {
 
   it.each([
     ['an empty WINDOW_UPDATE', (stream: number) => frame(WINDOW_UPDATE, 0, stream, uint32(0))],
-    ['an overflowing window', (stream: number) => frame(WINDOW_UPDATE, 0, stream, uint32(2 ** 31 - 1))],
-    ['a body longer than its length', (stream: number) => frame(DATA, 0, stream, Buffer.from('abc'))],
+    [
+      'an overflowing window',
+      (stream: number) => frame(WINDOW_UPDATE, 0, stream, uint32(2 ** 31 - 1)),
+    ],
+    [
+      'a body longer than its length',
+      (stream: number) => frame(DATA, 0, stream, Buffer.from('abc')),
+    ],
   ])('frames that force a reset on us soon end the session: %s', async (_name, provoke) => {
     await using server = await H2EngineFixture.start()
     const client = await FrameClient.open(server.port)

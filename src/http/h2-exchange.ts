@@ -68,6 +68,8 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     owned[exchangeOf] = this
     owned.on('close', onStreamClose)
     owned.on('aborted', onStreamAborted)
+    // They may come in the very read that brought the head, before begin().
+    if (!this.#requestEnded) owned.on('trailers', onStreamTrailers)
   }
 
   /** False when the client has reset the stream already. */
@@ -83,7 +85,6 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
       return
     }
     const owned = this.#stream as OwnedStream
-    owned.on('trailers', onStreamTrailers)
     owned.on('end', onStreamEnd)
     owned.on('data', onStreamData)
     if (this.#requestPaused) owned.pause()
@@ -217,8 +218,8 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
 
   takeEnd(): void {
     if (this.#over || this.#requestEnded) return
-    // A reset without error code ends the readable side too; it must not pass for a whole request.
-    if (this.#stream.aborted) return
+    // A reset ends the readable side too; only on a living stream does it mean END_STREAM.
+    if (!this.isAlive) return
     this.#requestEnded = true
     if (!this.#answerEnded) this.handler?.onRequestEnd(this.#requestTrailers)
   }

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
-import type { DownstreamExchange } from './exchange.ts'
+import type { PeerAddresses } from './accepted-peer.ts'
+import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { H2Exchange } from './h2-exchange.ts'
 import { H2Session, type H2SessionOwner } from './h2-session.ts'
 import { H2Settings } from './h2-settings.ts'
+import type { Refusal } from './refusal.ts'
 
 export interface H2ServerOptions {
   /**
@@ -12,6 +14,8 @@ export interface H2ServerOptions {
   readonly onExchange: (exchange: DownstreamExchange) => void
   /** Default `new H2Settings()`. */
   readonly settings?: H2Settings
+  /** A request head was refused: nothing above the wire saw it. */
+  readonly onRefusal?: (refusal: Refusal, connection: DownstreamConnection) => void
 }
 
 /** Timers fire with this accuracy, or a quarter of the shortest one if that is less. */
@@ -28,6 +32,7 @@ export class H2ServerEngine implements H2SessionOwner {
   draining: boolean
 
   readonly #onExchange: (exchange: DownstreamExchange) => void
+  readonly #onRefusal: ((refusal: Refusal, connection: DownstreamConnection) => void) | null
   readonly #sessions: Set<H2Session>
   readonly #announcePending: () => void
   readonly #sweep: () => void
@@ -43,6 +48,7 @@ export class H2ServerEngine implements H2SessionOwner {
     this.nowMs = 1
     this.draining = false
     this.#onExchange = options.onExchange
+    this.#onRefusal = options.onRefusal ?? null
     this.#sessions = new Set()
     this.#announcePending = this.#takePending.bind(this)
     this.#sweep = this.#checkTimers.bind(this)
@@ -65,12 +71,17 @@ export class H2ServerEngine implements H2SessionOwner {
 
   /**
    * Takes over a connection. `firstBytes` are what was read from it to tell that it speaks HTTP/2.
-   * `context` becomes DownstreamConnection.context.
+   * `context` becomes DownstreamConnection.context; `peer` are addresses of a PROXY header.
    */
-  accept(socket: Socket, context: unknown, firstBytes?: Buffer): void {
+  accept(
+    socket: Socket,
+    context: unknown,
+    firstBytes: Buffer | null = null,
+    peer: PeerAddresses | null = null,
+  ): void {
     if (socket.destroyed) return
     this.#startSweep()
-    this.#sessions.add(new H2Session(socket, context, firstBytes, this))
+    this.#sessions.add(new H2Session(socket, context, { firstBytes, peer }, this))
   }
 
   /** GOAWAY on every connection; those accepted later get one with their first request. */
@@ -96,6 +107,10 @@ export class H2ServerEngine implements H2SessionOwner {
   announce(exchange: H2Exchange): void {
     if (this.#pending.length === 0) setImmediate(this.#announcePending)
     this.#pending.push(exchange)
+  }
+
+  onRefused(refusal: Refusal, session: H2Session): void {
+    this.#onRefusal?.(refusal, session)
   }
 
   onExchangeEnd(): void {

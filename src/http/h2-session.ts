@@ -6,8 +6,7 @@ import {
   type ServerOptions,
 } from 'node:http2'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
-import type { DownstreamConnection, TlsInfo } from './exchange.ts'
+import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
 import { H2Exchange, isViolation } from './h2-exchange.ts'
 import { buildH2Request } from './h2-request.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
@@ -23,23 +22,25 @@ export interface H2SessionOwner {
   readonly draining: boolean
   /** Offers the exchange to the proxy in the next turn of the event loop. */
   announce(exchange: H2Exchange): void
+  /** A head was refused: nothing above the wire sees it. */
+  onRefused(refusal: Refusal, session: H2Session): void
   /** An announced exchange is over. */
   onExchangeEnd(): void
   onSessionClose(session: H2Session): void
 }
 
+/** What the acceptor already knows of, or read from, a socket. */
+export interface H2AcceptedBytes {
+  readonly firstBytes?: Buffer | null
+  /** Addresses of a PROXY header. */
+  readonly peer?: PeerAddresses | null
+}
+
 /** Pseudo fields, and some room above our own limit so that 431 can be said before a reset. */
 const EXTRA_HEADER_PAIRS = 32
-const IPV4_MAPPED = '::ffff:'
 
 /** One HTTP/2 connection of a client: its limits, its timers and its streams. */
-export class H2Session implements DownstreamConnection {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  readonly localAddress: string
-  readonly localPort: number
-  readonly tls: TlsInfo | null
-  context: unknown
+export class H2Session extends AcceptedPeer {
   readonly settings: H2Settings
   readonly exchanges: Set<H2Exchange>
 
@@ -59,18 +60,8 @@ export class H2Session implements DownstreamConnection {
   #confirmed: boolean
   #closingSinceMs: number
 
-  constructor(
-    socket: Socket,
-    context: unknown,
-    firstBytes: Buffer | undefined,
-    owner: H2SessionOwner,
-  ) {
-    this.remoteAddress = plainAddress(socket.remoteAddress)
-    this.remotePort = socket.remotePort ?? 0
-    this.localAddress = plainAddress(socket.localAddress)
-    this.localPort = socket.localPort ?? 0
-    this.tls = tlsInfo(socket)
-    this.context = context
+  constructor(socket: Socket, context: unknown, accepted: H2AcceptedBytes, owner: H2SessionOwner) {
+    super(socket, context, accepted.peer ?? null)
     this.settings = owner.settings
     this.exchanges = new Set()
     this.#owner = owner
@@ -88,7 +79,7 @@ export class H2Session implements DownstreamConnection {
     this.#requests = 0
     this.#confirmed = false
     this.#closingSinceMs = 0
-    this.#session = startSession(socket, owner.settings, firstBytes)
+    this.#session = startSession(socket, owner.settings, accepted.firstBytes ?? null)
     this.#listen()
   }
 
@@ -170,6 +161,7 @@ export class H2Session implements DownstreamConnection {
   #refuse(stream: ServerHttp2Stream, refusal: Refusal): void {
     stream.on('close', this.#takeRefusedClose.bind(this, stream))
     this.#idleSinceMs = this.nowMs
+    this.#owner.onRefused(refusal, this)
     if (stream.destroyed || stream.closed) return
     stream.respond([':status', String(refusal.status), 'content-length', '0'], { endStream: true })
     if (!stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR)
@@ -270,11 +262,11 @@ export class H2Session implements DownstreamConnection {
 function startSession(
   socket: Socket,
   settings: H2Settings,
-  firstBytes: Buffer | undefined,
+  firstBytes: Buffer | null,
 ): ServerHttp2Session {
   // node:http2 takes over the handle below the socket; bytes read before come from its buffer.
   socket.pause()
-  if (firstBytes !== undefined && firstBytes.length > 0) socket.unshift(firstBytes)
+  if (firstBytes !== null && firstBytes.length > 0) socket.unshift(firstBytes)
   const session = performServerHandshake(socket, sessionOptions(settings))
   session.setLocalWindowSize(settings.connectionWindowBytes)
   // Reading may not have begun, or was stopped by pause(): the handle must be told.
@@ -298,25 +290,6 @@ function sessionOptions(settings: H2Settings): ServerOptions {
     // A response is passed on as it came, repeated fields too.
     strictSingleValueFields: false,
   }
-}
-
-function tlsInfo(socket: Socket): TlsInfo | null {
-  if (!(socket instanceof TLSSocket)) return null
-  // @types/node lacks it on the server's side: false when the client sent no SNI.
-  const name: unknown = 'servername' in socket ? socket.servername : null
-  return {
-    serverName: typeof name === 'string' && name !== '' ? name.toLowerCase() : null,
-    protocol: socket.getProtocol() ?? '',
-    cipher: socket.getCipher().name,
-  }
-}
-
-/** IPv4-mapped IPv6 as IPv4. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return ''
-  return address.startsWith(IPV4_MAPPED) && address.indexOf('.') !== -1
-    ? address.slice(IPV4_MAPPED.length)
-    : address
 }
 
 function ignore(): void {}

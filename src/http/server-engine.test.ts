@@ -281,6 +281,22 @@ describe('request bodies', () => {
     expect(bench.seen[0]!.events).toEqual(['sent'])
   })
 
+  test('a handler that pauses at once gets no byte, not even of the same read, until it resumes', async () => {
+    const bench = await startBench((recorder) => {
+      recorder.exchange.pauseRequestBody()
+      echo(recorder)
+    })
+    const client = await bench.client()
+    client.write('POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody').end()
+    await waitFor('the exchange', () => bench.seen.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(bench.seen[0]!.events).toEqual([])
+    bench.seen[0]!.exchange.resumeRequestBody()
+    expect(bench.seen[0]!.events).toEqual([])
+    expect(await client.untilEnd()).toContain('POST /p body')
+    expect(bench.seen[0]!.events).toEqual(['body', 'end', 'sent'])
+  })
+
   test.each([1, 2])('pauseRequestBody of request %i stops reading until resumed', async (nth) => {
     const bench = await startBench((recorder) => {
       recorder.onBody = () => recorder.exchange.pauseRequestBody()
@@ -515,6 +531,25 @@ describe('upgrade and CONNECT', () => {
     expect(await client.untilEnd()).toContain('downstill')
     await waitFor('the end', () => recorder.events.includes('sent'))
     expect(bench.engine.activeExchanges).toBe(0)
+  })
+
+  test('bytes and FIN before the tunnel arrive in order once it stands', async () => {
+    const bench = await startBench(() => {})
+    const client = await bench.client()
+    client.write(`${upgrade}all`).end()
+    await waitFor('the exchange', () => bench.seen.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    const recorder = bench.seen[0]!
+    recorder.exchange.pauseRequestBody()
+    recorder.exchange.sendTunnelHead(101, new Headers())
+    await client.until('101 Switching')
+    expect(recorder.events).toEqual([])
+    recorder.exchange.resumeRequestBody()
+    await waitFor('the half-close', () => recorder.events.includes('end'))
+    expect(recorder.events).toEqual(['body', 'end'])
+    recorder.exchange.sendEnd(null)
+    await client.untilEnd()
+    await waitFor('the end', () => recorder.events.at(-1) === 'sent')
   })
 
   test('refused: the tail is never read as a request', async () => {

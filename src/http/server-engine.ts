@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { HttpSettings } from './http-settings.ts'
+import { PrefaceSniffer, type SnifferOwner } from './preface-sniffer.ts'
 import type { Refusal } from './refusal.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerExchange } from './server-exchange.ts'
@@ -33,17 +34,17 @@ export interface AcceptedBytes {
 }
 
 /** Serves HTTP/1.1 on sockets that others accept. One per listener, or per chain of a listener. */
-export class HttpServerEngine {
+export class HttpServerEngine implements SnifferOwner {
   readonly settings: HttpSettings
   readonly scheme: 'http' | 'https'
   readonly wheel: TimerWheel
-  readonly onHttp2Preface: ((socket: Socket, firstBytes: Buffer, context: unknown) => void) | null
   /** Answers carry `Connection: close` from now on. */
   draining = false
 
   readonly #options: HttpServerOptions
   readonly #ownsWheel: boolean
   readonly #connections = new Set<ServerConnection>()
+  readonly #sniffers = new Set<PrefaceSniffer>()
   #activeExchanges = 0
   #onEmpty: (() => void)[] = []
 
@@ -53,11 +54,10 @@ export class HttpServerEngine {
     this.scheme = options.scheme
     this.#ownsWheel = options.wheel === undefined
     this.wheel = options.wheel ?? new TimerWheel()
-    this.onHttp2Preface = options.onHttp2Preface ?? null
   }
 
   get connectionCount(): number {
-    return this.#connections.size
+    return this.#connections.size + this.#sniffers.size
   }
 
   get activeExchanges(): number {
@@ -67,21 +67,39 @@ export class HttpServerEngine {
   /** Takes over a connected net.Socket or a tls.TLSSocket whose handshake is done. */
   accept(socket: Socket, context: unknown, accepted: AcceptedBytes | null = null): void {
     if (socket.destroyed) return
-    const connection = new ServerConnection(this, socket, context, accepted?.peer ?? null)
+    const firstBytes = accepted?.firstBytes ?? null
+    const peer = accepted?.peer ?? null
+    if (this.#options.onHttp2Preface === undefined) {
+      this.#serve(socket, context, peer, firstBytes)
+      return
+    }
+    const sniffer = new PrefaceSniffer(this, socket, context, peer)
+    this.#sniffers.add(sniffer)
+    sniffer.start(firstBytes)
+  }
+
+  #serve(
+    socket: Socket,
+    context: unknown,
+    peer: PeerAddresses | null,
+    firstBytes: Buffer | null,
+  ): void {
+    const connection = new ServerConnection(this, socket, context, peer)
     this.#connections.add(connection)
-    connection.start(accepted?.firstBytes ?? null)
+    connection.start(firstBytes)
   }
 
   /** Idle connections close now, others after their current answer. */
   drain(): void {
     this.draining = true
+    for (const sniffer of this.#sniffers) sniffer.closeIfIdle()
     for (const connection of this.#connections) connection.closeIfIdle()
   }
 
   /** Drains; resolves when the last connection is gone. */
   async close(): Promise<void> {
     this.drain()
-    if (this.#connections.size > 0) {
+    if (this.connectionCount > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve))
     }
     if (this.#ownsWheel) this.wheel.close()
@@ -90,6 +108,7 @@ export class HttpServerEngine {
   /** Destroys every connection; open exchanges end with `shutdown`. */
   destroyAll(): void {
     this.draining = true
+    for (const sniffer of this.#sniffers) sniffer.destroy()
     for (const connection of this.#connections) connection.destroy()
   }
 
@@ -112,7 +131,29 @@ export class HttpServerEngine {
   /** For connections only. */
   onConnectionOver(connection: ServerConnection): void {
     this.#connections.delete(connection)
-    if (this.#connections.size > 0) return
+    this.#tellIfEmpty()
+  }
+
+  /** For sniffers only. */
+  onHttp1(sniffer: PrefaceSniffer, firstBytes: Buffer): void {
+    this.#sniffers.delete(sniffer)
+    this.#serve(sniffer.socket, sniffer.context, sniffer.peer, firstBytes)
+  }
+
+  /** For sniffers only. */
+  onHttp2(sniffer: PrefaceSniffer, firstBytes: Buffer): void {
+    this.onSnifferOver(sniffer)
+    this.#options.onHttp2Preface?.(sniffer.socket, firstBytes, sniffer.context)
+  }
+
+  /** For sniffers only. */
+  onSnifferOver(sniffer: PrefaceSniffer): void {
+    this.#sniffers.delete(sniffer)
+    this.#tellIfEmpty()
+  }
+
+  #tellIfEmpty(): void {
+    if (this.connectionCount > 0) return
     for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 }

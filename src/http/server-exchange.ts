@@ -21,11 +21,11 @@ export class ServerExchange implements DownstreamExchange {
   headSent = false
   /** The answer is complete, or the exchange is dead: send* has no effect any more. */
   ended = false
-  /** sendBody returned false and the handler waits for room. */
-  waitsForDrain = false
 
   readonly #writer: SocketWriter
   readonly #wantsTrailers: boolean
+  /** send* returned false: the handler waits for room. */
+  #waitsForDrain = false
   #mode = NO_BODY
   #remaining = 0
   #headers: Headers | null = null
@@ -44,6 +44,26 @@ export class ServerExchange implements DownstreamExchange {
 
   get isTunnel(): boolean {
     return this.#mode === TUNNEL
+  }
+
+  /** For the connection: body bytes `chunk[start, end)`. */
+  receive(chunk: Buffer, start: number, end: number): void {
+    if (start === end || this.ended) return
+    this.bytesReceived += end - start
+    const whole = start === 0 && end === chunk.length
+    this.handler?.onRequestBody(whole ? chunk : chunk.subarray(start, end))
+  }
+
+  /** For the connection: the request, or the client's side of the tunnel, is complete. */
+  receiveEnd(trailers: Headers | null): void {
+    if (!this.ended) this.handler?.onRequestEnd(trailers)
+  }
+
+  /** For the connection: there is room for output again. */
+  drained(): void {
+    if (!this.#waitsForDrain || this.ended) return
+    this.#waitsForDrain = false
+    this.handler?.onDownstreamDrain()
   }
 
   pauseRequestBody(): void {
@@ -207,7 +227,7 @@ export class ServerExchange implements DownstreamExchange {
 
   #hasRoom(): boolean {
     if (!this.#writer.blocked) return true
-    this.waitsForDrain = true
+    this.#waitsForDrain = true
     return false
   }
 

@@ -8,12 +8,14 @@ export interface BindAddress {
 
 /** `8080`, `127.0.0.1:8080`, `[::1]:8080`; null when it is none of these. */
 export function parseBindAddress(text: string): BindAddress | null {
-  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]+):)?(\d{1,5})$/.exec(text)
+  const match = /^(?:(\[[^[\]]+\]|[\w.-]+):)?(\d{1,5})$/.exec(text)
   if (match === null) return null
   const port = Number(match[2])
   if (port > 65535) return null
-  const host = match[1] ?? null
-  return { host: host !== null && host.startsWith('[') ? host.slice(1, -1) : host, port }
+  const written = match[1] ?? null
+  const isBracketed = written !== null && written.startsWith('[')
+  const host = isBracketed ? written.slice(1, -1) : written
+  return isBracketed && !isIPv6(host ?? '') ? null : { host, port }
 }
 
 export function formatBindAddress(address: BindAddress): string {

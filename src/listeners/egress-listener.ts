@@ -21,6 +21,7 @@ export class EgressListener {
       pathNormalization: runtime.snapshot.mesh.pathNormalization,
       plugins: [],
       onRequest: (exchange: DownstreamExchange) => handleEgress(runtime, exchange),
+      onPluginError: () => undefined,
     })
     try {
       const server = await SocketServer.bind(address, (socket) => engines.accept(socket, null))

@@ -17,6 +17,8 @@ export interface HttpEnginesOptions {
   readonly pathNormalization: PathNormalization
   readonly plugins: readonly GatewayPlugin[]
   onRequest(exchange: DownstreamExchange): void
+  /** A plugin threw; its request was answered 500. */
+  onPluginError(error: unknown): void
 }
 
 /**
@@ -37,6 +39,7 @@ export class HttpEngines {
   static async start(options: HttpEnginesOptions): Promise<HttpEngines> {
     const fastify = createGatewayFastify({
       onRequest: (exchange) => options.onRequest(exchange),
+      onPluginError: (error) => options.onPluginError(error),
       plugins: options.plugins,
     })
     await fastify.ready()

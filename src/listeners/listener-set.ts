@@ -13,6 +13,7 @@ export interface ListenerSetOptions {
   readonly plugins: readonly GatewayPlugin[]
   /** Gateway server port -> where it binds instead (`--listen`). */
   readonly bindings: ReadonlyMap<number, BindAddress>
+  onPluginError(error: unknown): void
   onTlsRefused(
     listener: string,
     reason: TlsRefusal,
@@ -54,12 +55,10 @@ export class ListenerSet {
       this.#listeners.delete(key)
       this.#retire(listener, drainMs)
     }
+    // What is open follows the snapshot at once; binding takes turns of the loop.
+    for (const [key, listener] of this.#listeners) listener.update(wanted.get(key)!)
     for (const plan of plans) {
-      const existing = this.#listeners.get(plan.key)
-      if (existing !== undefined) {
-        existing.update(plan)
-        continue
-      }
+      if (this.#listeners.has(plan.key)) continue
       try {
         this.#listeners.set(plan.key, await this.#open(plan))
       } catch (error) {
@@ -79,6 +78,7 @@ export class ListenerSet {
             pathNormalization: runtime.snapshot.mesh.pathNormalization,
             plugins,
             onRequest: dispatchToListener,
+            onPluginError: (error) => this.#options.onPluginError(error),
           })
     const listener = new Listener(plan, runtime, engines, {
       contexts,

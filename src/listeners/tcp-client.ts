@@ -1,9 +1,6 @@
 import type { Socket } from 'node:net'
 import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
 
-/** Bytes queued towards the client before the upstream is paused. */
-const HIGH_WATER_BYTES = 32 * 1024
-
 /** An accepted TCP connection as the proxy splices it: bytes, half-closes, backpressure. */
 export class TcpClient implements TcpDownstream {
   readonly remoteAddress: string
@@ -26,9 +23,9 @@ export class TcpClient implements TcpDownstream {
     socket.on('close', () => this.#handler?.onClientClosed())
   }
 
+  /** The socket's own high-water mark decides: below it there would be no 'drain' to wait for. */
   send(chunk: Buffer): boolean {
-    this.#socket.write(Buffer.from(chunk))
-    return this.#socket.writableLength < HIGH_WATER_BYTES
+    return this.#socket.write(Buffer.from(chunk))
   }
 
   end(): void {

@@ -93,15 +93,16 @@ class TlsHandshake {
   }
 
   #finish(secure: TLSSocket, chain: TlsChainPlan, serverName: string | null): void {
-    const fail = (error?: Error): void => {
-      clearTimeout(this.#timer)
+    const fail = (error?: unknown): void => {
+      clearTimeout(timer)
+      secure.removeListener('error', fail)
       secure.removeListener('close', fail)
       secure.on('error', ignore)
       secure.destroy()
       this.#options.onRefused(
         'handshake-failed',
         serverName,
-        error?.message ?? 'closed by the client',
+        error instanceof Error ? error.message : 'closed by the client',
       )
     }
     clearTimeout(this.#timer)

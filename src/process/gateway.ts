@@ -2,29 +2,24 @@ import { createRateLimit, type RateLimit } from '../../plugins/rate-limit/index.
 import { startAdminServer } from '../admin/admin-server.ts'
 import type { RunningServer } from '../admin/http-server.ts'
 import { startStatusServer } from '../admin/status-server.ts'
-import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
-import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
-import { ClusterRegistry } from '../clusters/registry.ts'
+import type { ClusterDescription } from '../clusters/description.ts'
+import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import { type FileSource, startFileSource } from '../config/sources/file/file-source.ts'
 import type { SourceFile } from '../config/store.ts'
 import { FilterRegistry } from '../filters/registry.ts'
 import { type BindAddress, formatBindAddress } from '../listeners/bind-address.ts'
-import { EgressListener } from '../listeners/egress-listener.ts'
-import { ListenerSet } from '../listeners/listener-set.ts'
-import { ProxyRuntime } from '../proxy/runtime.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import { ServerContexts } from '../tls/server-context.ts'
-import { AddressGuard } from '../upstream/address-guard.ts'
-import { Resolver } from '../upstream/resolver.ts'
-import { type BoundListener, boundListeners } from './bound-listeners.ts'
-import { Configuration, type LoadedConfiguration } from './configuration.ts'
-import type { Logger } from './log.ts'
 import { AdminView } from './admin-view.ts'
+import type { BoundListener } from './bound-listeners.ts'
+import { Configuration, type LoadedConfiguration } from './configuration.ts'
+import { DataPlane } from './data-plane.ts'
+import type { Logger } from './log.ts'
 import { Observability } from './observability.ts'
+import { loadPlugins } from './plugins.ts'
 import { ProblemLog } from './problem-log.ts'
 import type { RunOptions } from './run-options.ts'
-import { StartError } from './start-error.ts'
+import { bindOrExplain, StartError } from './start-error.ts'
 
 /** How often an ending process looks whether everything is idle. */
 const IDLE_POLL_MS = 50
@@ -36,14 +31,10 @@ const IDLE_POLL_MS = 50
 export class Gateway {
   readonly #options: RunOptions
   readonly #log: Logger
-  readonly #resolver: Resolver
-  readonly #registry: ClusterRegistry
   readonly #rateLimit: RateLimit
   readonly #configuration: Configuration
   readonly #problemLog: ProblemLog
-  #runtime: ProxyRuntime | null = null
-  #listeners: ListenerSet | null = null
-  #egress: EgressListener[] = []
+  #dataPlane: DataPlane | null = null
   #sources: FileSource[] = []
   #files: readonly SourceFile[] = []
   #problems: readonly Problem[] = []
@@ -59,11 +50,6 @@ export class Gateway {
   private constructor(options: RunOptions, log: Logger, version: string) {
     this.#options = options
     this.#log = log
-    this.#resolver = new Resolver({ servers: options.resolvers })
-    this.#registry = new ClusterRegistry({
-      resolver: this.#resolver,
-      log: (event) => logClusterEvent(log, event),
-    })
     this.#rateLimit = createRateLimit({
       redisUrl: options.redisUrl,
       log: (level, message) => log[level](message),
@@ -85,8 +71,11 @@ export class Gateway {
   /** Throws StartError when it cannot serve: what, where, what to do. */
   static async start(options: RunOptions, log: Logger, version: string): Promise<Gateway> {
     const gateway = new Gateway(options, log, version)
+    const started = gateway.#start()
+    // Changes that are noticed meanwhile wait for the start.
+    gateway.#turn = started.catch(() => undefined)
     try {
-      await gateway.#start()
+      await started
     } catch (error) {
       await gateway.close()
       throw error
@@ -107,16 +96,17 @@ export class Gateway {
     this.#refuseMissingPaths()
     const loaded = this.#configuration.load(this.#files)
     this.#refuseErrors(loaded)
-    this.#registry.install(loaded.snapshot.clusters)
-    this.#runtime = this.#createRuntime(loaded.snapshot)
-    this.#runtime.observer = this.#observability.observer
     await this.#bindManagement()
-    this.#listeners = this.#createListeners(this.#runtime)
     if (this.#options.redisUrl === null) {
       this.#log.info('no Redis is configured: rate limits are counted in this process')
     }
-    await this.#registry.firstLookups()
-    await this.#bindAll(loaded)
+    this.#dataPlane = new DataPlane(this.#options, {
+      snapshot: loaded.snapshot,
+      plugins: await loadPlugins(this.#options.plugins),
+      observer: this.#observability.observer,
+      log: this.#log,
+    })
+    await this.#dataPlane.start(this.#egressAddresses(loaded.mesh))
     this.#publish(loaded)
     await this.#watchSettings()
     this.#state = 'ready'
@@ -146,51 +136,10 @@ export class Gateway {
     )
   }
 
-  #createRuntime(snapshot: Snapshot): ProxyRuntime {
-    const resolver = this.#resolver
-    const guard = new AddressGuard({ allow: this.#options.egressAllow })
-    const noGuard = new AddressGuard({ allow: ['0.0.0.0/0', '::/0'] })
-    return new ProxyRuntime({
-      snapshot,
-      passthrough: new PassthroughCluster({ resolver, guard }),
-      declaredPassthrough: new PassthroughCluster({ resolver, guard: noGuard }),
-      observer: null,
-      random: Math.random,
-    })
-  }
-
-  #createListeners(runtime: ProxyRuntime): ListenerSet {
-    return new ListenerSet({
-      runtime,
-      contexts: new ServerContexts({ onProblem: (message) => this.#log.error(message) }),
-      plugins: [],
-      bindings: this.#options.listen,
-      onTlsRefused: (listener, reason, serverName, detail) => {
-        this.#log.debug({ listener, reason, serverName, detail }, 'TLS handshake refused')
-      },
-    })
-  }
-
-  async #bindAll(loaded: LoadedConfiguration): Promise<void> {
-    const failures = await this.#listeners!.apply(
-      loaded.snapshot.listeners,
-      loaded.snapshot.mesh.drainDurationMs,
-    )
-    const failure = failures[0]
-    if (failure !== undefined) {
-      throw new StartError(
-        `a listener cannot bind: ${failure.message}`,
-        `Gateway port ${failure.plan.gatewayPorts.join(', ')}`,
-        `free the port, or move it with --listen ${failure.plan.gatewayPorts[0]}=[HOST:]PORT`,
-      )
-    }
-    const proxyPort = loaded.mesh.proxyHttpPort
-    const fromMesh =
-      proxyPort === undefined || proxyPort === 0 ? [] : [{ host: null, port: proxyPort }]
-    const addresses = this.#options.egress.length > 0 ? this.#options.egress : fromMesh
-    for (const address of addresses) {
-      this.#egress.push(await this.#startEgress(address))
-    }
+  #egressAddresses(mesh: MeshConfigSpec): readonly BindAddress[] {
+    if (this.#options.egress.length > 0) return this.#options.egress
+    const port = mesh.proxyHttpPort ?? 0
+    return port === 0 ? [] : [{ host: null, port }]
   }
 
   /** Status and admin come first: what goes on during the start can be watched. */
@@ -205,10 +154,6 @@ export class Gateway {
       this.#admin = await bindOrExplain('--admin', admin, () =>
         startAdminServer({ ...admin, state }),
       )
-  }
-
-  async #startEgress(address: BindAddress): Promise<EgressListener> {
-    return bindOrExplain('--egress', address, () => EgressListener.start(address, this.#runtime!))
   }
 
   /** MeshConfig and descriptor files given by flag are followed like the rest. */
@@ -246,13 +191,7 @@ export class Gateway {
     const began = performance.now()
     const loaded = this.#configuration.load(files)
     if (loaded.changed) {
-      this.#registry.install(loaded.snapshot.clusters)
-      const runtime = this.#runtime!
-      runtime.snapshot = loaded.snapshot
-      const failures = await this.#listeners!.apply(
-        loaded.snapshot.listeners,
-        loaded.snapshot.mesh.drainDurationMs,
-      )
+      const failures = await this.#dataPlane!.apply(loaded.snapshot)
       this.#bindProblems = failures.map((failure) =>
         bindProblem(failure.plan.gatewayPorts, failure.message),
       )
@@ -287,7 +226,7 @@ export class Gateway {
 
   /** The serving snapshot, or null before the first. */
   get snapshot(): Snapshot | null {
-    return this.#runtime === null ? null : this.#runtime.snapshot
+    return this.#dataPlane === null ? null : this.#dataPlane.snapshot
   }
 
   get state(): GatewayState {
@@ -302,11 +241,11 @@ export class Gateway {
 
   /** What the runtime knows of each cluster at this moment. */
   describeClusters(): readonly ClusterDescription[] {
-    return this.#registry.describe()
+    return this.#dataPlane === null ? [] : this.#dataPlane.describeClusters()
   }
 
   get activeExchanges(): number {
-    return this.#runtime?.active ?? 0
+    return this.#dataPlane === null ? 0 : this.#dataPlane.activeExchanges
   }
 
   get adminAddress(): string | null {
@@ -319,7 +258,7 @@ export class Gateway {
 
   /** Every socket that accepts traffic, as bound. */
   get boundListeners(): readonly BoundListener[] {
-    return boundListeners(this.#listeners?.listeners ?? [], this.#egress)
+    return this.#dataPlane === null ? [] : this.#dataPlane.boundListeners
   }
 
   /** Reads the sources again (SIGHUP, POST /reload). Resolves when what changed is served; false: it could not be. */
@@ -333,17 +272,8 @@ export class Gateway {
 
   /** Stops accepting on every listener; with `graceful` open connections end in their own time. */
   drainListeners(graceful: boolean): void {
-    this.#stopAccepting()
-    if (!graceful) void this.#listeners?.close()
-  }
-
-  #stopAccepting(): void {
-    this.#listeners?.stopAccepting()
-    this.#listeners?.drain()
-    for (const egress of this.#egress) {
-      egress.stopAccepting()
-      egress.drain()
-    }
+    this.#dataPlane?.drain()
+    if (!graceful) void this.#dataPlane?.closeListeners()
   }
 
   /** Ready no more at once; accepts for `delayMs`, then lets exchanges finish until `timeoutMs` is over. */
@@ -351,7 +281,7 @@ export class Gateway {
     if (this.#state === 'draining' || this.#state === 'closed') return
     this.#state = 'draining'
     await pause(timing.delayMs)
-    this.#stopAccepting()
+    this.#dataPlane?.drain()
     const deadline = performance.now() + timing.timeoutMs
     while (this.activeExchanges > 0 && performance.now() < deadline) await pause(IDLE_POLL_MS)
     await this.close()
@@ -363,41 +293,15 @@ export class Gateway {
     this.#state = 'closed'
     for (const source of this.#sources) await source.close()
     await this.#turn
-    await this.#listeners?.close()
-    for (const egress of this.#egress) await egress.close()
+    await this.#dataPlane?.close()
     await this.#observability.close()
     await this.#admin?.close()
     await this.#status?.close()
-    await this.#registry.close()
-    this.#runtime?.passthrough.close()
-    this.#runtime?.declaredPassthrough.close()
     await this.#rateLimit.close()
-    this.#resolver.close()
   }
 }
 
 export type GatewayState = 'starting' | 'ready' | 'draining' | 'closed'
-
-async function bindOrExplain<T>(
-  flag: string,
-  address: BindAddress,
-  bind: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await bind()
-  } catch (error) {
-    throw new StartError(
-      `cannot bind: ${error instanceof Error ? error.message : String(error)}`,
-      `${flag} ${formatBindAddress(address)}`,
-      `free the port or choose another one with ${flag} [HOST:]PORT`,
-    )
-  }
-}
-
-function logClusterEvent(log: Logger, event: ClusterEvent): void {
-  const quiet = event.type === 'endpoints-changed'
-  log[quiet ? 'debug' : 'warn']({ cluster: event.cluster, endpoint: event.endpoint }, event.message)
-}
 
 function bindProblem(ports: readonly number[], message: string): Problem {
   return {

@@ -3,7 +3,7 @@ import { splitHostPort } from '../base/host-port.ts'
 import type { Exchange } from './exchange.ts'
 import { startForward } from './forward.ts'
 import { sendLocalReply } from './local-reply.ts'
-import { PASSTHROUGH, refuseEgress } from './egress-refusal.ts'
+import { refuseEgress } from './egress-refusal.ts'
 
 /** Does what the chosen route says, after its filters let the request pass. */
 export function act(exchange: Exchange): void {
@@ -22,15 +22,28 @@ export function act(exchange: Exchange): void {
       return
     }
     case 'direct-response':
-      sendLocalReply(exchange, action.status, new Headers(), action.body, '', 'direct_response')
+      sendLocalReply(
+        exchange,
+        action.status,
+        directHeaders(exchange, action.status),
+        action.body,
+        '',
+        'direct_response',
+      )
       return
     case 'passthrough':
-      exchange.clusterLabel = exchange.declared
-        ? `outbound|${exchange.port}||${splitHostPort(exchange.request.authority).host}`
-        : PASSTHROUGH
       startForward(exchange, null)
       return
     case 'black-hole':
       refuseEgress(exchange, splitHostPort(exchange.request.authority).host)
   }
+}
+
+/** 201 and 3xx name the place they are about: the request's own, which header operations may replace. */
+function directHeaders(exchange: Exchange, status: number): Headers {
+  const headers = new Headers()
+  if (status !== 201 && (status < 300 || status > 399)) return headers
+  const { scheme, authority, path, query } = exchange.request
+  headers.add('location', `${scheme}://${authority}${path}${query}`)
+  return headers
 }

@@ -1,4 +1,4 @@
-let second = 0
+let second = -1
 let text = ''
 
 /** The Date header's value (RFC 9110 5.6.7), rebuilt once a second. */

@@ -8,7 +8,7 @@ import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { EgressPlan, TunnelRule } from '../snapshot/egress-plan.ts'
 import { PASSTHROUGH, refuseEgress } from './egress-refusal.ts'
 import { Exchange } from './exchange.ts'
-import { runFilters } from './filter-chain.ts'
+import { takeRoute } from './filter-chain.ts'
 import { ownForwardedHeaders } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
 import type { ProxyRuntime } from './runtime.ts'
@@ -49,9 +49,7 @@ export function handleEgress(runtime: ProxyRuntime, downstream: DownstreamExchan
     sendLocalReply(exchange, 404, new Headers(), '', 'NR', 'route_not_found')
     return
   }
-  exchange.route = route
-  if (!exchange.requestEnded) downstream.pauseRequestBody()
-  runFilters(exchange)
+  takeRoute(exchange, route)
 }
 
 function knownHost(plan: EgressPlan, host: string, port: number): VirtualHost | null {
@@ -103,6 +101,8 @@ function pickedTunnel(exchange: Exchange, rule: TunnelRule): TunnelTarget {
 }
 
 function connectTo(exchange: Exchange, plan: EgressPlan, host: string, port: number): void {
+  // HTTP/1.1 holds back what follows the head until the tunnel opens; HTTP/2 does not.
+  if (exchange.request.protocol === 'HTTP/2') exchange.downstream.pauseRequestBody()
   const known = knownTunnel(exchange, plan, host, port)
   if (known === null && plan.policy === 'REGISTRY_ONLY') {
     refuseEgress(exchange, host)
@@ -116,12 +116,12 @@ function connectTo(exchange: Exchange, plan: EgressPlan, host: string, port: num
     return
   }
   exchange.clusterLabel = known.name
-  if (known.missing) {
+  exchange.cluster = known.cluster
+  const cluster = exchange.runtimeCluster
+  if (known.missing || (known.cluster !== null && cluster === null)) {
     sendLocalReply(exchange, 503, new Headers(), '', 'NC', 'cluster_not_found')
     return
   }
-  exchange.cluster = known.cluster
-  const cluster = exchange.runtimeCluster
   exchange.attempt =
     cluster === null
       ? declaredPassthrough.startTunnel(host, port, exchange)

@@ -18,10 +18,11 @@ import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstre
 import type { ExchangeRecord } from './exchange-record.ts'
 import { refuseAddress } from './egress-refusal.ts'
 import { resumeFilters } from './filter-chain.ts'
+import { startClocks } from './forward.ts'
 import { hashCookie, hashQuery } from './hash-key.ts'
 import { sendLocalReply } from './local-reply.ts'
 import { retryAfterFailure, retryAfterStatus } from './retry.ts'
-import { relayHead } from './response.ts'
+import { ownResponseHeaders, relayHead } from './response.ts'
 import type { ProxyRuntime } from './runtime.ts'
 
 /**
@@ -67,6 +68,13 @@ export class Exchange
   bodyForwarded: boolean
   requestEnded: boolean
   requestTrailers: Headers | null
+  /**
+   * Body that came with the head, before an upstream took the head. Bounded by the wire: what it
+   * had read when it was told to pause.
+   */
+  heldBody: Buffer | null
+  /** The client ended its side of a tunnel that was not open yet. */
+  endedEarly: boolean
   tunnel: boolean
   /** The head said it all: no sendEnd follows. */
   headWasLast: boolean
@@ -124,6 +132,8 @@ export class Exchange
     this.bodyForwarded = false
     this.requestEnded = this.request.bodyLength === 0
     this.requestTrailers = null
+    this.heldBody = null
+    this.endedEarly = false
     this.tunnel = false
     this.headWasLast = false
     this.upstreamEnded = false
@@ -170,15 +180,20 @@ export class Exchange
     return this.cluster === null ? null : this.cluster.runtime
   }
 
+  /** Envoy prints URX behind the failure of the last try. */
   addFlag(flag: string): void {
-    this.flags = this.flags === '-' ? flag : `${this.flags},${flag}`
+    if (this.flags === '-') this.flags = flag
+    else this.flags = this.flags === 'URX' ? `${flag},URX` : `${this.flags},${flag}`
   }
 
   // The client's side.
 
   onRequestBody(chunk: Buffer): void {
     const stream = this.stream
-    if (stream === null) return
+    if (stream === null) {
+      this.#holdBody(chunk)
+      return
+    }
     this.bodyForwarded = true
     if (!stream.sendBody(chunk)) this.downstream.pauseRequestBody()
   }
@@ -187,7 +202,27 @@ export class Exchange
     const first = !this.requestEnded
     this.requestEnded = true
     this.requestTrailers = trailers
-    if (this.stream !== null && (first || this.tunnel)) this.stream.sendEnd(trailers)
+    if (this.stream === null) {
+      this.endedEarly = true
+      return
+    }
+    if (!first && !this.tunnel) return
+    this.stream.sendEnd(trailers)
+    if (!this.tunnel && !this.upstreamEnded) startClocks(this)
+  }
+
+  #holdBody(chunk: Buffer): void {
+    if (this.ended || this.downstream.headSent) return
+    this.heldBody = this.heldBody === null ? Buffer.from(chunk) : Buffer.concat([this.heldBody, chunk])
+  }
+
+  /** False: the upstream has no room; onUpstreamDrain resumes the client. */
+  #sendHeldBody(stream: UpstreamStream): boolean {
+    const held = this.heldBody
+    if (held === null) return true
+    this.heldBody = null
+    this.bodyForwarded = true
+    return stream.sendBody(held)
   }
 
   onDownstreamDrain(): void {
@@ -221,8 +256,12 @@ export class Exchange
       return
     }
     if (this.request.bodyLength === 0) return
+    const hasRoom = this.#sendHeldBody(stream)
     if (this.requestEnded) stream.sendEnd(this.requestTrailers)
-    else this.downstream.resumeRequestBody()
+    else {
+      this.clearTimers()
+      if (hasRoom) this.downstream.resumeRequestBody()
+    }
   }
 
   onUpstreamInformational(status: number, headers: Headers): void {
@@ -232,11 +271,12 @@ export class Exchange
   onUpstreamHead(status: number, headers: Headers, bodyLength: number): void {
     this.upstreamServiceTimeMs = Math.round(performance.now() - this.upstreamSentMs)
     if (status === 101 && this.request.upgrade !== null) {
+      ownResponseHeaders(this, headers)
       this.responseHeaders = headers
       this.#openTunnel(101)
       return
     }
-    if (retryAfterStatus(this, status)) return
+    if (retryAfterStatus(this, status, headers)) return
     relayHead(this, status, headers, bodyLength)
   }
 
@@ -286,7 +326,7 @@ export class Exchange
       this,
       failure.status,
       headers,
-      failureBody(failure),
+      failureBody(failure, this.attempts > 1),
       failure.flag,
       failureDetails(failure),
     )
@@ -298,13 +338,18 @@ export class Exchange
     this.details = 'via_upstream'
     this.clearTimers()
     this.downstream.sendTunnelHead(status, this.responseHeaders ?? new Headers())
-    this.downstream.resumeRequestBody()
+    const stream = this.stream
+    const hasRoom = stream === null || this.#sendHeldBody(stream)
+    if (stream !== null && this.endedEarly) stream.sendEnd(null)
+    else if (hasRoom) this.downstream.resumeRequestBody()
   }
 
   // What filters may do.
 
   answer(status: number, headers: Headers, body: string, flag: string, details: string): void {
-    if (!this.ended) sendLocalReply(this, status, headers, body, flag, details)
+    if (this.ended || this.downstream.headSent) return
+    this.filterWaits = false
+    sendLocalReply(this, status, headers, body, flag, details)
   }
 
   resume(): void {
@@ -353,6 +398,7 @@ export class Exchange
     if (observer !== null) observer.onExchangeEnd(this)
     this.attempt = null
     this.stream = null
+    this.heldBody = null
     this.runtime.active--
   }
 }
@@ -370,10 +416,11 @@ function abortDetails(reason: AbortReason): string {
   }
 }
 
-function failureBody(failure: UpstreamFailure): string {
+function failureBody(failure: UpstreamFailure, retried: boolean): string {
   if (failure.type === 'no-endpoint' || failure.type === 'dns-failure') return 'no healthy upstream'
   if (failure.type === 'timeout') return 'upstream request timeout'
-  const reason = `upstream connect error or disconnect/reset before headers. reset reason: ${failure.resetReason}`
+  const latest = retried ? 'retried and the latest reset reason' : 'reset reason'
+  const reason = `upstream connect error or disconnect/reset before headers. ${latest}: ${failure.resetReason}`
   return failure.transportReason === ''
     ? reason
     : `${reason}, transport failure reason: ${failure.transportReason}`

@@ -6,6 +6,7 @@ import type { ForwardAction } from '../routing/route.ts'
 import type { UpstreamRequest } from '../upstream/transport.ts'
 import type { Exchange } from './exchange.ts'
 import { sendLocalReply } from './local-reply.ts'
+import { retryAfterTimeout } from './retry.ts'
 
 /** The canonical request as an upstream transport takes it. */
 class OutboundRequest implements UpstreamRequest {
@@ -30,21 +31,26 @@ class OutboundRequest implements UpstreamRequest {
   }
 }
 
+/** Picks one of the route's destinations. Before the filters: they and the log name its cluster. */
+export function pickDestination(exchange: Exchange, action: ForwardAction): void {
+  const destinations = action.destinations
+  const destination =
+    destinations.length === 1
+      ? destinations[0]!
+      : destinations[pickWeighted(action.cumulativeWeights, exchange.runtime.random())]!
+  exchange.destination = destination
+  exchange.cluster = destination.cluster
+  exchange.clusterLabel = destination.clusterName
+}
+
 /**
- * Picks the destination, applies its and the route's request operations and rewrites, starts the
- * route's clock and the first attempt. `action` is null for PassthroughCluster.
+ * Applies the request operations of the picked destination and of the route, the rewrites, and
+ * starts the first attempt. `action` is null for PassthroughCluster.
  */
 export function startForward(exchange: Exchange, action: ForwardAction | null): void {
   const request = exchange.request
   if (action !== null) {
-    const destinations = action.destinations
-    const destination =
-      destinations.length === 1
-        ? destinations[0]!
-        : destinations[pickWeighted(action.cumulativeWeights, exchange.runtime.random())]!
-    exchange.destination = destination
-    exchange.cluster = destination.cluster
-    exchange.clusterLabel = destination.clusterName
+    const destination = exchange.destination!
     if (destination.cluster === null) {
       sendLocalReply(exchange, 503, new Headers(), '', 'NC', 'cluster_not_found')
       return
@@ -57,7 +63,6 @@ export function startForward(exchange: Exchange, action: ForwardAction | null): 
   if (action !== null) rewrite(exchange, action)
   if (action !== null && action.timeoutMs > 0) {
     request.headers.set('x-envoy-expected-rq-timeout-ms', String(action.timeoutMs))
-    exchange.routeTimer = setTimeout(onRouteTimeout, action.timeoutMs, exchange)
   }
   startAttempt(exchange)
 }
@@ -78,26 +83,42 @@ function rewrite(exchange: Exchange, action: ForwardAction): void {
 export function startAttempt(exchange: Exchange): void {
   exchange.attempts++
   const request = exchange.request
-  if (!exchange.requestEnded && exchange.attempts === 1) exchange.downstream.pauseRequestBody()
+  if (!exchange.requestEnded) exchange.downstream.pauseRequestBody()
   if (exchange.mesh.attemptCountHeader) {
     request.headers.set('x-envoy-attempt-count', String(exchange.attempts))
   }
-  const action = exchange.route!.action
-  if (action.type === 'forward' && action.retry !== null && action.retry.perTryTimeoutMs > 0) {
-    exchange.tryTimer = setTimeout(onTryTimeout, action.retry.perTryTimeoutMs, exchange)
-  }
+  startClocks(exchange)
   const outbound = new OutboundRequest(request)
-  const cluster = exchange.runtimeCluster
-  if (cluster !== null) {
+  if (exchange.cluster !== null) {
+    const cluster = exchange.runtimeCluster
+    if (cluster === null) {
+      sendLocalReply(exchange, 503, new Headers(), '', 'NC', 'cluster_not_found')
+      return
+    }
     const attempt = cluster.startRequest(outbound, exchange, exchange)
     exchange.clusterAttempt = attempt
-    if (!exchange.ended) exchange.attempt = attempt
+    exchange.attempt = attempt
     return
   }
   const { host } = splitHostPort(request.authority)
   const { passthrough, declaredPassthrough } = exchange.runtime
   const target = exchange.declared ? declaredPassthrough : passthrough
   exchange.attempt = target.startRequest(host, exchange.port, outbound, exchange)
+}
+
+/**
+ * VirtualService.http.timeout and retries.perTryTimeout. They run while the gateway or an upstream
+ * is at work: not while the client uploads, and from zero again when the request is complete.
+ */
+export function startClocks(exchange: Exchange): void {
+  const action = exchange.route === null ? null : exchange.route.action
+  if (action === null || action.type !== 'forward') return
+  if (action.timeoutMs > 0 && exchange.routeTimer === null) {
+    exchange.routeTimer = setTimeout(onRouteTimeout, action.timeoutMs, exchange)
+  }
+  if (action.retry !== null && action.retry.perTryTimeoutMs > 0 && exchange.tryTimer === null) {
+    exchange.tryTimer = setTimeout(onTryTimeout, action.retry.perTryTimeoutMs, exchange)
+  }
 }
 
 /** VirtualService.http.timeout passed: 504 UT, or a reset when the answer was already begun. */
@@ -127,18 +148,7 @@ function onTryTimeout(exchange: Exchange): void {
   exchange.tryTimer = null
   if (exchange.ended || exchange.downstream.headSent) return
   reportTimeout(exchange)
-  exchange.attempt?.abort()
-  exchange.attempt = null
-  exchange.stream = null
-  const action = exchange.route!.action
-  const policy = action.type === 'forward' ? action.retry : null
-  const retriesTimeouts =
-    policy !== null &&
-    (policy.on.has('5xx') || policy.on.has('gateway-error') || policy.on.has('reset'))
-  if (retriesTimeouts && !exchange.bodyForwarded && exchange.attempts <= policy.attempts) {
-    startAttempt(exchange)
-    return
-  }
+  if (retryAfterTimeout(exchange)) return
   sendLocalReply(
     exchange,
     504,

@@ -8,6 +8,10 @@ import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 const UNTRUSTED = new Set([
   'x-envoy-retry-on',
   'x-envoy-retry-grpc-on',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retriable-header-names',
+  'x-envoy-is-timeout-retry',
+  'x-envoy-hedge-on-per-try-timeout',
   'x-envoy-max-retries',
   'x-envoy-upstream-rq-timeout-ms',
   'x-envoy-upstream-rq-per-try-timeout-ms',

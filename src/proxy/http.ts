@@ -3,14 +3,14 @@ import { Headers } from '../http/headers.ts'
 import { httpsLocation } from '../routing/redirect.ts'
 import type { HttpServerPlan } from '../snapshot/listener-plan.ts'
 import { Exchange } from './exchange.ts'
-import { runFilters } from './filter-chain.ts'
+import { takeRoute } from './filter-chain.ts'
 import { ownForwardedHeaders } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
 import type { ProxyRuntime } from './runtime.ts'
 
 /**
  * An HTTP exchange on a Gateway server: own headers, virtual host, https redirect, route, filters,
- * action. `owned` tells whether another server of the same port serves the host, which turns a 404
+ * action. `ownedElsewhere` tells whether another server of the same port serves the host, which turns a 404
  * into 421 (RFC 9110 15.5.20).
  */
 export function handleHttp(
@@ -25,6 +25,7 @@ export function handleHttp(
   const client = ownForwardedHeaders(request, exchange.connection, exchange.mesh)
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
+  request.headers.set('x-envoy-external-address', client.clientAddress)
   if (request.method === 'CONNECT') {
     downstream.closeAfter()
     sendLocalReply(
@@ -60,7 +61,5 @@ export function handleHttp(
     sendLocalReply(exchange, 404, new Headers(), '', 'NR', 'route_not_found')
     return
   }
-  exchange.route = route
-  if (!exchange.requestEnded && route.filters.length > 0) downstream.pauseRequestBody()
-  runFilters(exchange)
+  takeRoute(exchange, route)
 }

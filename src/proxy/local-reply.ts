@@ -1,3 +1,4 @@
+import { toBytes } from '../base/latin1.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Exchange } from './exchange.ts'
 import { grpcMessage, grpcStatusOf } from './grpc-status.ts'
@@ -24,13 +25,14 @@ export function sendLocalReply(
     exchange.attempt = null
     exchange.stream = null
   }
+  if (exchange.request.upgrade !== null) exchange.downstream.closeAfter()
   const contentType = exchange.request.headers.get('content-type')
   if (contentType !== null && contentType.startsWith('application/grpc')) {
     sendGrpcReply(
       exchange,
       status,
       headers,
-      typeof body === 'string' ? body : body.toString('latin1'),
+      typeof body === 'string' ? toBytes(body) : body.toString('latin1'),
     )
     return
   }

@@ -21,6 +21,8 @@ export function relayHead(
   const last =
     bodyLength === 0 || status === 204 || status === 304 || exchange.request.method === 'HEAD'
   exchange.headWasLast = last
+  // A refused upgrade: what the client sent behind its head may be no HTTP.
+  if (exchange.request.upgrade !== null) exchange.downstream.closeAfter()
   if (
     !exchange.downstream.sendHead(status, headers, bodyLength, last) &&
     exchange.stream !== null
@@ -42,7 +44,7 @@ export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
   const added = exchange.addedHeaders
   if (added !== null)
     for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
-  if (!headers.has('date')) headers.add('date', dateHeader(exchange.startedAtMs))
+  if (!headers.has('date')) headers.add('date', dateHeader(Date.now()))
   const server = exchange.mesh.serverHeader
   if (server !== null) headers.set('server', server)
 }

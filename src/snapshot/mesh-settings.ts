@@ -17,4 +17,6 @@ export interface MeshSettings {
   readonly debugHeaders: boolean
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
   readonly drainDurationMs: number
+  /** `--compat`: retry non-idempotent requests too, as Istio does. */
+  readonly retryAnyMethod: boolean
 }

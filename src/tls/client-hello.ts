@@ -1,10 +1,14 @@
 /** A ClientHello larger than this is refused (post-quantum key shares need about 2 KiB). */
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024
+/** A ClientHello in more records than this is refused: tiny ones only cost time. */
+const MAX_RECORDS = 64
 
 const RECORD_HANDSHAKE = 22
 const HANDSHAKE_CLIENT_HELLO = 1
 const EXTENSION_SERVER_NAME = 0
 const RECORD_HEADER_BYTES = 5
+/** Handshake type and length. */
+const MESSAGE_HEADER_BYTES = 4
 
 /** `incomplete`: more bytes are needed; `invalid`: this is no TLS ClientHello. */
 export type ClientHello =
@@ -30,7 +34,8 @@ function handshakeMessage(bytes: Buffer): Buffer | ClientHello {
   const parts: Buffer[] = []
   let collected = 0
   let at = 0
-  for (;;) {
+  let wanted = -1
+  for (let record = 0; record < MAX_RECORDS; record++) {
     if (at < bytes.length && bytes[at] !== RECORD_HANDSHAKE) return INVALID
     if (at + 1 < bytes.length && bytes[at + 1] !== 3) return INVALID
     if (bytes.length < at + RECORD_HEADER_BYTES) return INCOMPLETE
@@ -39,16 +44,19 @@ function handshakeMessage(bytes: Buffer): Buffer | ClientHello {
     const body = bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length)
     parts.push(body)
     collected += body.length
-    const joined = parts.length === 1 ? body : Buffer.concat(parts, collected)
-    if (joined.length > 0 && joined[0] !== HANDSHAKE_CLIENT_HELLO) return INVALID
-    if (joined.length >= 4) {
-      const wanted = joined.readUIntBE(1, 3)
+    if (collected > 0 && parts[0]![0] !== HANDSHAKE_CLIENT_HELLO) return INVALID
+    if (wanted < 0 && collected >= MESSAGE_HEADER_BYTES) {
+      wanted = Buffer.concat(parts, MESSAGE_HEADER_BYTES).readUIntBE(1, 3)
       if (wanted > MAX_CLIENT_HELLO_BYTES) return INVALID
-      if (joined.length >= 4 + wanted) return joined.subarray(4, 4 + wanted)
+    }
+    if (wanted >= 0 && collected >= MESSAGE_HEADER_BYTES + wanted) {
+      const end = MESSAGE_HEADER_BYTES + wanted
+      return Buffer.concat(parts, end).subarray(MESSAGE_HEADER_BYTES)
     }
     if (body.length < length) return INCOMPLETE
     at += RECORD_HEADER_BYTES + length
   }
+  return INVALID
 }
 
 /** A cursor that never reads past its end: `ok` turns false instead. */

@@ -6,7 +6,8 @@ import { Headers } from '../http/headers.ts'
 import { invariants } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import type { UpstreamFailure } from './failure.ts'
-import { H1Connection, type ConnectionOwner } from './h1-connection.ts'
+import { H1Connection } from './h1-connection.ts'
+import type { ConnectionOwner } from './h1-owner.ts'
 import { H1Settings } from './h1-settings.ts'
 import type {
   AttemptObserver,

@@ -15,6 +15,7 @@ import {
   refusedRequest,
 } from './h1-failures.ts'
 import { hasBodySemantics, writeRequestHead } from './h1-request-writer.ts'
+import type { ConnectionOwner } from './h1-owner.ts'
 import type { H1Settings } from './h1-settings.ts'
 import { H1Stream } from './h1-stream.ts'
 import { socketAddress } from './h1-tunnel.ts'
@@ -24,14 +25,6 @@ import type {
   UpstreamRequest,
   UpstreamStream,
 } from './transport.ts'
-
-/** The pool that owns a connection. */
-export interface ConnectionOwner {
-  /** The answer is complete and the connection may take another request now. */
-  onConnectionIdle(connection: H1Connection): void
-  /** The connection is gone, or will take no further request. Exactly once. */
-  onConnectionClosed(connection: H1Connection): void
-}
 
 /** What the next bytes from the backend are. */
 const IDLE = 0

@@ -9,6 +9,15 @@ import {
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { upstreamRequest } from '../../test/support/upstream-call.ts'
+import {
+  END_STREAM,
+  frame,
+  PREFACE,
+  readFrames,
+  RST_STREAM,
+  SETTINGS,
+  type SeenFrame,
+} from '../../test/support/h2-frames.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { Headers } from '../http/headers.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
@@ -429,9 +438,17 @@ describe('failures', () => {
       'a reset after the head',
       (stream) => {
         stream.respond({ ':status': 200 })
-        stream.write('part', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR))
+        stream.write('part', () => stream.destroy(new Error('cut')))
       },
       { type: 'reset-after-headers', retryable: 'no' },
+    ],
+    [
+      'a reset with NO_ERROR in the middle of the body',
+      (stream) => {
+        stream.respond({ ':status': 200 })
+        stream.write('part', () => setImmediate(() => stream.destroy()))
+      },
+      { type: 'reset-after-headers', flag: 'UR' },
     ],
     [
       'a lost connection before the head',
@@ -581,22 +598,43 @@ describe('streams and connections', () => {
   })
 
   it('abort resets the stream without END_STREAM and frees it', async () => {
-    const seen: string[] = []
-    await using fixture = await Fixture.start((stream) => {
-      stream.on('aborted', () => seen.push(`aborted ${stream.rstCode}`))
-      stream.on('end', () => seen.push('end'))
-      stream.on('data', () => {})
+    let received: Buffer = Buffer.alloc(0)
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)))
+      socket.on('data', (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk])
+      })
     })
-    const call = fixture.call({ method: 'POST', bodyLength: UNKNOWN_LENGTH }, (stream) =>
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const connection = new H2Connection(
+      await dial((server.address() as AddressInfo).port),
+      new H2ConnectionSettings(),
+      {
+        onConnectionStreamFreed: () => {},
+        onConnectionDraining: () => {},
+        onConnectionClosed: () => {},
+      },
+    )
+    const call = new Call(connection, { method: 'POST', bodyLength: UNKNOWN_LENGTH }, (stream) =>
       stream.sendBody(Buffer.from('part')),
     )
-    await waitFor('a session', () => fixture.sessions[0])
-    await new Promise((resolve) => fixture.sessions[0]?.ping(resolve))
+    await waitFor('the body', () => received.includes('part'))
     call.stream.abort()
-    await waitFor('freed', () => fixture.connection.activeStreams === 0)
-    await waitFor('aborted', () => seen.length > 0)
-    expect(seen).toEqual(['aborted 8'])
+    await waitFor('freed', () => connection.activeStreams === 0)
+    const frames = await waitFor('the reset', () => {
+      const seen: SeenFrame[] = []
+      readFrames(received.subarray(PREFACE.length), seen)
+      return seen.some((each) => each.type === RST_STREAM) ? seen : null
+    })
+    const ofStream = frames.filter((each) => each.stream === 1 && each.type !== RST_STREAM)
+    expect(ofStream.map((each) => each.flags & END_STREAM)).toEqual([0, 0])
+    expect(frames.find((each) => each.type === RST_STREAM)?.payload.readUInt32BE(0)).toBe(
+      constants.NGHTTP2_CANCEL,
+    )
     expect(call.events).toEqual(['ready'])
+    connection.close()
+    server.close()
   })
 
   it('an answer before the end of the request ends the attempt and the request', async () => {

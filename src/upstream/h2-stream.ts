@@ -1,4 +1,5 @@
 import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
+import { Duplex } from 'node:stream'
 import { appendFields, fieldObject, receivedFields, type H2FieldObject } from '../http/h2-fields.ts'
 import { H2Outflow, type H2OutflowOwner } from '../http/h2-outflow.ts'
 import { cancelStream } from '../http/h2-reset.ts'
@@ -22,12 +23,20 @@ interface OwnedStream extends ClientHttp2Stream {
   [attemptOf]: H2UpstreamStream
 }
 
+/**
+ * node:http2 emits 'end' after END_STREAM and after a reset alike, and hides which it was when the
+ * reset came with NO_ERROR. But it pushes null while the stream is open only for END_STREAM.
+ */
+function pushAndNoteEnd(this: OwnedStream, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null && !this.closed && !this.destroyed) this[attemptOf].takeEndStream()
+  return Duplex.prototype.push.call(this, chunk, encoding)
+}
+
 /** One request on an HTTP/2 connection to an upstream. */
 export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   readonly remote: string
   readonly local: string
   readonly reused: boolean
-  /** Bytes of body that arrived, for the check against content-length. */
   readonly #connection: H2Connection
   readonly #request: UpstreamRequest
   readonly #handler: UpstreamHandler
@@ -39,9 +48,8 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   #requestTrailers: H2FieldObject | null
   #headSeen: boolean
   #informational: number
-  #expectedBytes: number
-  #receivedBytes: number
   #trailers: Headers | null
+  #endStream: boolean
   #paused: boolean
   #cause: unknown
   #over: boolean
@@ -67,9 +75,8 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#requestTrailers = null
     this.#headSeen = false
     this.#informational = 0
-    this.#expectedBytes = UNKNOWN_LENGTH
-    this.#receivedBytes = 0
     this.#trailers = null
+    this.#endStream = false
     this.#paused = false
     this.#cause = null
     this.#over = false
@@ -112,6 +119,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#trailersOpen = waits
     const owned = stream as OwnedStream
     owned[attemptOf] = this
+    owned.push = pushAndNoteEnd
     owned.on('error', onStreamError)
     owned.on('close', onStreamClose)
     owned.on('headers', onStreamHeaders)
@@ -190,7 +198,6 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     }
     const bodiless = this.#request.method === 'HEAD' || head.status === 304
     this.#headSeen = true
-    this.#expectedBytes = bodiless ? UNKNOWN_LENGTH : head.length
     this.#observer.onAttemptStatus(head.status)
     const length = endStream && !bodiless ? 0 : head.length
     this.#handler.onUpstreamHead(
@@ -210,7 +217,6 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
 
   takeData(chunk: Buffer): void {
     if (this.#over) return
-    this.#receivedBytes += chunk.length
     this.#handler.onUpstreamBody(chunk)
   }
 
@@ -218,12 +224,13 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#trailers = receivedFields(rawHeaders)
   }
 
+  /** END_STREAM arrived; what came before it may still be buffered. */
+  takeEndStream(): void {
+    this.#endStream = true
+  }
+
   takeEnd(): void {
-    if (this.#over) return
-    // A reset with NO_ERROR ends the readable side like END_STREAM does; the length tells them apart.
-    if (this.#expectedBytes !== UNKNOWN_LENGTH && this.#expectedBytes !== this.#receivedBytes) {
-      this.fail(this.#connection.classify(this))
-    } else this.#complete()
+    if (!this.#over && this.#endStream) this.#complete()
   }
 
   takeError(error: unknown): void {

@@ -120,16 +120,23 @@ export class FrameClient {
 
   #take(chunk: Buffer): void {
     this.#buffered = Buffer.concat([this.#buffered, chunk])
-    while (this.#buffered.length >= 9) {
-      const length = this.#buffered.readUIntBE(0, 3)
-      if (this.#buffered.length < 9 + length) return
-      this.frames.push({
-        type: this.#buffered.readUInt8(3),
-        flags: this.#buffered.readUInt8(4),
-        stream: this.#buffered.readUInt32BE(5),
-        payload: this.#buffered.subarray(9, 9 + length),
-      })
-      this.#buffered = this.#buffered.subarray(9 + length)
-    }
+    this.#buffered = readFrames(this.#buffered, this.frames)
   }
+}
+
+/** Appends the complete frames of `bytes` to `frames`; returns what is left. */
+export function readFrames(bytes: Buffer, frames: SeenFrame[]): Buffer {
+  let rest = bytes
+  while (rest.length >= 9) {
+    const length = rest.readUIntBE(0, 3)
+    if (rest.length < 9 + length) break
+    frames.push({
+      type: rest.readUInt8(3),
+      flags: rest.readUInt8(4),
+      stream: rest.readUInt32BE(5),
+      payload: rest.subarray(9, 9 + length),
+    })
+    rest = rest.subarray(9 + length)
+  }
+  return rest
 }

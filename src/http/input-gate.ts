@@ -1,0 +1,74 @@
+import type { Socket } from 'node:net'
+
+/** Decides whether a socket is read, and holds the bytes that came too early. */
+export class InputGate {
+  readonly #socket: Socket
+  #held: Buffer | null = null
+  #stopped = false
+  #waitsForDrain = false
+  #paused = false
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  /** Bytes wait here: later ones must queue behind them. */
+  get holds(): boolean {
+    return this.#held !== null
+  }
+
+  /** The handler asked for no more. */
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
+  /** The next request waits until the answer before it has left. */
+  get waitsForDrain(): boolean {
+    return this.#waitsForDrain
+  }
+
+  /** Keeps a copy of `bytes` and stops reading until they are taken. */
+  hold(bytes: Buffer): void {
+    this.#held = this.#held === null ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes])
+    this.#update()
+  }
+
+  /** Hands out what is held, and reads on unless something else forbids it. */
+  take(): Buffer | null {
+    const held = this.#held
+    this.#held = null
+    this.#update()
+    return held
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#update()
+  }
+
+  go(): void {
+    this.#stopped = false
+    this.#update()
+  }
+
+  waitForDrain(wait: boolean): void {
+    this.#waitsForDrain = wait
+    this.#update()
+  }
+
+  /** Drops what is held and reads whatever comes. */
+  open(): void {
+    this.#held = null
+    this.#stopped = false
+    this.#waitsForDrain = false
+    this.#update()
+  }
+
+  #update(): void {
+    const pause = this.#stopped || this.#waitsForDrain || this.#held !== null
+    if (pause === this.#paused) return
+    this.#paused = pause
+    if (pause) this.#socket.pause()
+    else this.#socket.resume()
+  }
+}

@@ -1,0 +1,48 @@
+import { HeadReader } from './head-reader.ts'
+import type { HttpSettings } from './http-settings.ts'
+import type { Refusal } from './refusal.ts'
+import type { Request } from './request.ts'
+import { RequestHeadParser } from './request-head.ts'
+
+/** Empty lines before a request line, left behind by old clients after a body (RFC 9112 2.2). */
+const MAX_EMPTY_LINES = 1
+
+/** Reads the request heads of one connection. */
+export class RequestReader {
+  readonly #head: HeadReader
+  readonly #parser: RequestHeadParser
+
+  constructor(settings: HttpSettings, scheme: 'http' | 'https') {
+    this.#head = new HeadReader(settings.maxHeadBytes, MAX_EMPTY_LINES)
+    this.#parser = new RequestHeadParser(settings, scheme)
+  }
+
+  /** A head has begun and is not complete. */
+  get partial(): boolean {
+    return this.#head.partial
+  }
+
+  /** After a request: index of the first byte behind its head. */
+  get next(): number {
+    return this.#head.next
+  }
+
+  /** After a request: no other may follow it on the connection. */
+  get closes(): boolean {
+    return this.#parser.closes
+  }
+
+  /** After a request: the client said `te: trailers`. */
+  get wantsTrailers(): boolean {
+    return this.#parser.wantsTrailers
+  }
+
+  /** A complete request, why there will be none, or null while more bytes are needed. */
+  read(chunk: Buffer, at: number): Request | Refusal | null {
+    const head = this.#head
+    if (!head.read(chunk, at)) return head.refusal
+    const request = this.#parser.parse(head.text, head.end)
+    head.text = ''
+    return request
+  }
+}

@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { Deadlines } from './deadlines.ts'
+import type { HttpSettings } from './http-settings.ts'
+
+/** A reset, where the transport has one: a plain close could look like the end of a body. */
+export function resetSocket(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
+/**
+ * Ends our side and lets the client read its answer: a socket closed with unread input sends a
+ * reset, which can overtake what we wrote. Bounded in bytes and time.
+ */
+export class GentleClose {
+  readonly #socket: Socket
+  readonly #deadlines: Deadlines
+  readonly #settings: HttpSettings
+  #budget: number
+
+  constructor(socket: Socket, deadlines: Deadlines, settings: HttpSettings) {
+    this.#socket = socket
+    this.#deadlines = deadlines
+    this.#settings = settings
+    this.#budget = settings.lingerBytes
+  }
+
+  start(): void {
+    const socket = this.#socket
+    this.#deadlines.clear()
+    this.#deadlines.startStall(this.#settings.writeStallTimeoutMs)
+    if (socket.writableFinished) this.#linger()
+    else if (socket.writableEnded) socket.once('finish', this.#linger)
+    else socket.end(this.#linger)
+  }
+
+  /** Counts input that nobody wants. */
+  discard(bytes: number): void {
+    this.#budget -= bytes
+    if (this.#budget < 0) this.#socket.destroy()
+  }
+
+  readonly #linger = (): void => {
+    if (this.#socket.destroyed) return
+    this.#deadlines.clearStall()
+    this.#deadlines.setPhase(this.#settings.lingerTimeoutMs)
+  }
+}

@@ -1,0 +1,146 @@
+import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
+import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
+import { ClusterRegistry } from '../clusters/registry.ts'
+import type { BindAddress } from '../listeners/bind-address.ts'
+import { EgressListener } from '../listeners/egress-listener.ts'
+import { type BindFailure, ListenerSet } from '../listeners/listener-set.ts'
+import type { GatewayPlugin } from '../http/fastify-server.ts'
+import type { ExchangeObserver } from '../proxy/exchange-record.ts'
+import { ProxyRuntime } from '../proxy/runtime.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import { ServerContexts } from '../tls/server-context.ts'
+import { AddressGuard } from '../upstream/address-guard.ts'
+import { Resolver } from '../upstream/resolver.ts'
+import { type BoundListener, boundListeners } from './bound-listeners.ts'
+import type { Logger } from './log.ts'
+import type { RunOptions } from './run-options.ts'
+import { bindOrExplain, StartError } from './start-error.ts'
+
+/** Everything that carries traffic: listeners, the proxy's runtime, clusters, name resolution. */
+export class DataPlane {
+  readonly #log: Logger
+  readonly #resolver: Resolver
+  readonly #registry: ClusterRegistry
+  readonly #runtime: ProxyRuntime
+  readonly #listeners: ListenerSet
+  readonly #egress: EgressListener[] = []
+
+  constructor(
+    options: RunOptions,
+    parts: {
+      snapshot: Snapshot
+      plugins: readonly GatewayPlugin[]
+      observer: ExchangeObserver
+      log: Logger
+    },
+  ) {
+    const { log } = parts
+    const resolver = new Resolver({ servers: options.resolvers })
+    this.#log = log
+    this.#resolver = resolver
+    this.#registry = new ClusterRegistry({ resolver, log: (event) => this.#logClusterEvent(event) })
+    this.#registry.install(parts.snapshot.clusters)
+    this.#runtime = new ProxyRuntime({
+      snapshot: parts.snapshot,
+      passthrough: new PassthroughCluster({ resolver, guard: egressGuard(options.egressAllow) }),
+      declaredPassthrough: new PassthroughCluster({ resolver, guard: egressGuard(EVERYTHING) }),
+      observer: parts.observer,
+      random: Math.random,
+    })
+    this.#listeners = new ListenerSet({
+      runtime: this.#runtime,
+      contexts: new ServerContexts({ onProblem: (message) => log.error(message) }),
+      plugins: parts.plugins,
+      bindings: options.listen,
+      onPluginError: (error) => log.error({ err: error }, 'a plugin failed'),
+      onTlsRefused: (listener, reason, serverName, detail) => {
+        log.debug({ listener, reason, serverName, detail }, 'TLS handshake refused')
+      },
+    })
+  }
+
+  /** Waits for the first DNS answers, then binds everything or throws StartError. */
+  async start(egress: readonly BindAddress[]): Promise<void> {
+    await this.#registry.firstLookups()
+    const [failure] = await this.#applyListeners(this.snapshot)
+    if (failure !== undefined) {
+      throw new StartError(
+        `a listener cannot bind: ${failure.message}`,
+        `Gateway port ${failure.plan.gatewayPorts.join(', ')}`,
+        `free the port, or move it with --listen ${failure.plan.gatewayPorts[0]}=[HOST:]PORT`,
+      )
+    }
+    for (const address of egress) {
+      const start = (): Promise<EgressListener> => EgressListener.start(address, this.#runtime)
+      this.#egress.push(await bindOrExplain('--egress', address, start))
+    }
+  }
+
+  /** Serves a new generation. What cannot be bound is returned. */
+  async apply(snapshot: Snapshot): Promise<readonly BindFailure[]> {
+    this.#registry.install(snapshot.clusters)
+    this.#runtime.snapshot = snapshot
+    return this.#applyListeners(snapshot)
+  }
+
+  #applyListeners(snapshot: Snapshot): Promise<readonly BindFailure[]> {
+    return this.#listeners.apply(snapshot.listeners, snapshot.mesh.drainDurationMs)
+  }
+
+  get snapshot(): Snapshot {
+    return this.#runtime.snapshot
+  }
+
+  get activeExchanges(): number {
+    return this.#runtime.active
+  }
+
+  get boundListeners(): readonly BoundListener[] {
+    return boundListeners(this.#listeners.listeners, this.#egress)
+  }
+
+  describeClusters(): readonly ClusterDescription[] {
+    return this.#registry.describe()
+  }
+
+  /** Accepts no more; kept connections end with their current exchange. */
+  drain(): void {
+    this.#listeners.stopAccepting()
+    this.#listeners.drain()
+    for (const egress of this.#egress) {
+      egress.stopAccepting()
+      egress.drain()
+    }
+  }
+
+  /** Ends every connection of the Gateway listeners. */
+  async closeListeners(): Promise<void> {
+    await this.#listeners.close()
+    await Promise.all(this.#egress.map((egress) => egress.close()))
+  }
+
+  async close(): Promise<void> {
+    await this.closeListeners()
+    await this.#registry.close()
+    this.#runtime.passthrough.close()
+    this.#runtime.declaredPassthrough.close()
+    this.#resolver.close()
+  }
+
+  #logClusterEvent(event: ClusterEvent): void {
+    const level = event.type === 'endpoints-changed' ? 'debug' : 'warn'
+    this.#log[level]({ cluster: event.cluster, endpoint: event.endpoint }, event.message)
+  }
+}
+
+const EVERYTHING = ['0.0.0.0/0', '::/0']
+
+/** Loopback, link-local and metadata addresses are refused unless `allow` covers them. */
+function egressGuard(allow: readonly string[]): AddressGuard {
+  try {
+    return new AddressGuard({ allow })
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new StartError(message, '--egress-allow', 'write an address block such as 127.0.0.0/8')
+  }
+}

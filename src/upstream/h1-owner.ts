@@ -1,0 +1,9 @@
+import type { H1Connection } from './h1-connection.ts'
+
+/** The pool that owns a connection. */
+export interface ConnectionOwner {
+  /** The answer is complete and the connection may take another request now. */
+  onConnectionIdle(connection: H1Connection): void
+  /** The connection is gone, or will take no further request. Exactly once. */
+  onConnectionClosed(connection: H1Connection): void
+}
