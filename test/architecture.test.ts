@@ -64,7 +64,7 @@ const ROOMS: Record<string, readonly string[]> = {
 const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   ioredis: ['plugins'],
   'node-forge': ['certs', 'src/tls'],
-  re2js: ['src/routing', 'src/config'],
+  re2js: ['src/routing', 'src/config', 'plugins'],
   'prom-client': ['src/telemetry'],
   pino: ['src/process'],
   'pino-pretty': ['src/process'],

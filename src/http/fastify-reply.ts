@@ -44,8 +44,9 @@ export class FastifyReplyFacade extends EventEmitter {
     this.#trailers = null
   }
 
+  /** Once the proxy has the exchange, nothing that a late hook writes may mix with its answer. */
   get writable(): boolean {
-    return !this.writableEnded && !this.destroyed
+    return !this.writableEnded && !this.destroyed && this.req?.isForwarded !== true
   }
 
   get finished(): boolean {
@@ -168,9 +169,9 @@ export class FastifyReplyFacade extends EventEmitter {
     if (callback) process.nextTick(callback)
   }
 
-  /** Kills the exchange unless the answer is complete. */
+  /** Kills the exchange unless the answer is complete, or the proxy's business. */
   destroy(error?: Error): this {
-    if (this.destroyed || this.writableFinished) return this
+    if (this.destroyed || this.writableFinished || this.req?.isForwarded === true) return this
     this.destroyed = true
     this.req?.answer()
     this.exchange.abort()

@@ -85,7 +85,7 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   }
 
   get socket(): FastifySocketFacade {
-    this.#socket ??= new FastifySocketFacade(this.exchange)
+    this.#socket ??= new FastifySocketFacade(this.exchange.connection, this.reply)
     return this.#socket
   }
 
@@ -153,7 +153,7 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
 
   /** Fastify destroys a request it cannot go on with. */
   destroy(): this {
-    this.exchange.abort()
+    this.reply.destroy()
     return this
   }
 

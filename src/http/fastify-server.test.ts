@@ -278,6 +278,26 @@ describe('hooks', () => {
     expect(answer.rawTrailers).toEqual(['x-sum', '9'])
   })
 
+  it('a stream sent without stopping the chain never mixes with the answer of the proxy', async () => {
+    const source = new Readable({ read: () => {} })
+    await using fixture = await Fixture.start(
+      [
+        asyncHook('onRequest', async (reply) => {
+          void reply.send(source)
+        }),
+      ],
+      () => {},
+    )
+    const answer = fixture.client.fetch(GET)
+    await waitFor('the proxy to get it', () => fixture.proxied[0])
+    source.push('mixed')
+    await nextTurn()
+    const { exchange } = fixture.proxied[0]!
+    exchange.sendWhole(200, new Headers(), 'pure')
+    expect((await answer).body).toBe('pure')
+    await waitFor('the stream to be given up', () => source.destroyed)
+  })
+
   it('a stream that fails halfway resets the exchange', async () => {
     await using fixture = await Fixture.start([
       hook('onRequest', (_request, reply) => {

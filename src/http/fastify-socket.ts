@@ -1,4 +1,5 @@
-import type { DownstreamExchange } from './exchange.ts'
+import type { DownstreamConnection } from './exchange.ts'
+import type { FastifyReplyFacade } from './fastify-reply.ts'
 
 /** The client's connection as Fastify and its plugins see it: addresses, TLS or not, a way out. */
 export class FastifySocketFacade {
@@ -10,10 +11,9 @@ export class FastifySocketFacade {
   readonly encrypted: boolean
   readonly servername: string | null
   destroyed: boolean
-  readonly #exchange: DownstreamExchange
+  readonly #reply: FastifyReplyFacade
 
-  constructor(exchange: DownstreamExchange) {
-    const { connection } = exchange
+  constructor(connection: DownstreamConnection, reply: FastifyReplyFacade) {
     this.remoteAddress = connection.remoteAddress
     this.remotePort = connection.remotePort
     this.remoteFamily = connection.remoteAddress.includes(':') ? 'IPv6' : 'IPv4'
@@ -22,13 +22,12 @@ export class FastifySocketFacade {
     this.encrypted = connection.tls !== null
     this.servername = connection.tls?.serverName ?? null
     this.destroyed = false
-    this.#exchange = exchange
+    this.#reply = reply
   }
 
-  /** Ends the exchange; over HTTP/2 the connection stays. */
+  /** Ends the exchange unless the proxy has it; over HTTP/2 the connection stays. */
   destroy(): this {
-    this.destroyed = true
-    this.#exchange.abort()
+    this.#reply.destroy()
     return this
   }
 

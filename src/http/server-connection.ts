@@ -191,8 +191,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#peerEnded = true
     const exchange = this.exchange
     if (this.#state === TUNNEL && exchange !== null) {
-      this.#tellTunnelEnd(exchange)
-      if (this.#outputEnded) this.#finish(exchange)
+      this.#settleTunnel(exchange)
       return
     }
     // Bytes held may complete the request, or be another one: judged once they were read.
@@ -274,19 +273,19 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   #tickTunnel(exchange: ServerExchange): void {
-    if (this.#outputEnded && !this.#socket.writableEnded) {
-      this.#socket.end()
-      if (this.#peerEnded) return this.#finish(exchange)
-    }
+    if (this.#outputEnded && !this.#socket.writableEnded) this.#socket.end()
     if (this.#gate.holds && !this.#gate.isStopped) this.#readTunnel(this.#gate.take()!, 0)
-    this.#tellTunnelEnd(exchange)
+    this.#settleTunnel(exchange)
   }
 
-  /** The client's half-close, once, behind all its bytes. */
-  #tellTunnelEnd(exchange: ServerExchange): void {
-    if (!this.#peerEnded || this.#tunnelEndTold || this.#gate.holds || exchange.ended) return
-    this.#tunnelEndTold = true
-    exchange.receiveEnd(null)
+  /** Tells the client's half-close, once and behind all its bytes; ends when both sides did. */
+  #settleTunnel(exchange: ServerExchange): void {
+    if (this.#peerEnded && !this.#tunnelEndTold && !this.#gate.holds) {
+      this.#tunnelEndTold = true
+      exchange.receiveEnd(null)
+    }
+    const both = this.#tunnelEndTold && this.#socket.writableEnded
+    if (both && this.exchange === exchange) this.#finish(exchange)
   }
 
   #finish(exchange: ServerExchange): void {

@@ -544,12 +544,13 @@ describe('upgrade and CONNECT', () => {
     recorder.exchange.sendTunnelHead(101, new Headers())
     await client.until('101 Switching')
     expect(recorder.events).toEqual([])
-    recorder.exchange.resumeRequestBody()
-    await waitFor('the half-close', () => recorder.events.includes('end'))
-    expect(recorder.events).toEqual(['body', 'end'])
     recorder.exchange.sendEnd(null)
     await client.untilEnd()
+    expect(recorder.events).toEqual([])
+    recorder.exchange.resumeRequestBody()
     await waitFor('the end', () => recorder.events.at(-1) === 'sent')
+    expect(recorder.events).toEqual(['body', 'end', 'sent'])
+    expect(recorder.body).toBe('all')
   })
 
   test('refused: the tail is never read as a request', async () => {

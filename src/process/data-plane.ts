@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
@@ -135,12 +136,21 @@ export class DataPlane {
 
 const EVERYTHING = ['0.0.0.0/0', '::/0']
 
-/** Loopback, link-local and metadata addresses are refused unless `allow` covers them. */
+/**
+ * Loopback, link-local, metadata and this host's own addresses are refused unless `allow` covers
+ * them: a request for the egress proxy's own address would come back to it without end.
+ */
 function egressGuard(allow: readonly string[]): AddressGuard {
   try {
-    return new AddressGuard({ allow })
+    return new AddressGuard({ allow, ownAddresses: ownAddresses() })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     throw new StartError(message, '--egress-allow', 'write an address block such as 127.0.0.0/8')
   }
+}
+
+function ownAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((entries = []) =>
+    entries.map(({ address }) => address),
+  )
 }

@@ -16,7 +16,7 @@ import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import { refuseAddress } from './egress-refusal.ts'
+import { abortDetails, answerFailure } from './failure-reply.ts'
 import { resumeFilters } from './filter-chain.ts'
 import { startClocks } from './forward.ts'
 import { hashCookie, hashQuery } from './hash-key.ts'
@@ -213,7 +213,8 @@ export class Exchange
 
   #holdBody(chunk: Buffer): void {
     if (this.ended || this.downstream.headSent) return
-    this.heldBody = this.heldBody === null ? Buffer.from(chunk) : Buffer.concat([this.heldBody, chunk])
+    this.heldBody =
+      this.heldBody === null ? Buffer.from(chunk) : Buffer.concat([this.heldBody, chunk])
   }
 
   /** False: the upstream has no room; onUpstreamDrain resumes the client. */
@@ -310,26 +311,7 @@ export class Exchange
       this.finish()
       return
     }
-    if (!retryAfterFailure(this, failure, stream)) this.failWith(failure)
-  }
-
-  /** Answers the client with the failure's status: nothing was sent downstream yet. */
-  failWith(failure: UpstreamFailure): void {
-    this.transportFailure = failure.transportReason
-    if (failure.type === 'address-refused') {
-      refuseAddress(this, failure.transportReason)
-      return
-    }
-    const headers = new Headers()
-    if (failure.type === 'overflow') headers.add('x-envoy-overloaded', 'true')
-    sendLocalReply(
-      this,
-      failure.status,
-      headers,
-      failureBody(failure, this.attempts > 1),
-      failure.flag,
-      failureDetails(failure),
-    )
+    if (!retryAfterFailure(this, failure, stream)) answerFailure(this, failure)
   }
 
   #openTunnel(status: number): void {
@@ -401,34 +383,4 @@ export class Exchange
     this.heldBody = null
     this.runtime.active--
   }
-}
-
-function abortDetails(reason: AbortReason): string {
-  switch (reason) {
-    case 'client-closed':
-      return 'downstream_remote_disconnect'
-    case 'protocol-error':
-      return 'http1.codec_error'
-    case 'timeout':
-      return 'stream_idle_timeout'
-    case 'shutdown':
-      return 'downstream_local_disconnect'
-  }
-}
-
-function failureBody(failure: UpstreamFailure, retried: boolean): string {
-  if (failure.type === 'no-endpoint' || failure.type === 'dns-failure') return 'no healthy upstream'
-  if (failure.type === 'timeout') return 'upstream request timeout'
-  const latest = retried ? 'retried and the latest reset reason' : 'reset reason'
-  const reason = `upstream connect error or disconnect/reset before headers. ${latest}: ${failure.resetReason}`
-  return failure.transportReason === ''
-    ? reason
-    : `${reason}, transport failure reason: ${failure.transportReason}`
-}
-
-function failureDetails(failure: UpstreamFailure): string {
-  if (failure.type === 'no-endpoint') return 'no_healthy_upstream'
-  if (failure.type === 'dns-failure') return 'dns_resolution_failure'
-  if (failure.type === 'timeout') return 'response_timeout'
-  return `upstream_reset_before_response_started{${failure.resetReason.replaceAll(' ', '_')}}`
 }

@@ -140,7 +140,8 @@ function onRouteTimeout(exchange: Exchange): void {
 function reportTimeout(exchange: Exchange): void {
   const cluster = exchange.runtimeCluster
   const attempt = exchange.clusterAttempt
-  if (cluster !== null && attempt !== null && !exchange.downstream.headSent) cluster.reportTimeout(attempt)
+  if (cluster !== null && attempt !== null && !exchange.downstream.headSent)
+    cluster.reportTimeout(attempt)
 }
 
 /** retries.perTryTimeout passed: another try where the policy retries timeouts, else 504 UT. */

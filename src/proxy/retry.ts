@@ -67,7 +67,8 @@ export function retryAfterStatus(exchange: Exchange, status: number, headers: He
 export function retryAfterTimeout(exchange: Exchange): boolean {
   const policy = retryPlanOf(exchange)
   if (policy === null || exchange.bodyForwarded) return false
-  if (!policy.on.has('5xx') && !policy.on.has('gateway-error') && !policy.on.has('reset')) return false
+  if (!policy.on.has('5xx') && !policy.on.has('gateway-error') && !policy.on.has('reset'))
+    return false
   if (exchange.stream !== null && !mayRepeat(exchange)) return false
   if (exchange.attempts > policy.attempts) {
     if (policy.attempts > 0) exchange.addFlag('URX')

@@ -5,6 +5,13 @@ import type { CertificateSource, ServerTlsPlan } from './plan.ts'
 
 /** Files of a certificate are looked at again at most this often, when a handshake needs them. */
 const FILE_CHECK_INTERVAL_MS = 1000
+/** Pairs of files whose last good content is kept. */
+const MAX_KEPT_PAIRS = 1000
+
+interface Pair {
+  readonly certificate: string
+  readonly key: string
+}
 
 interface Entry {
   context: SecureContext | null
@@ -15,10 +22,13 @@ interface Entry {
 
 /**
  * Server-side secure contexts by plan. A context is made at first need; files are re-read when they
- * change, and a broken new version leaves the last good context serving.
+ * change, and a broken new version leaves the last good one serving, also under the plans of later
+ * configurations.
  */
 export class ServerContexts {
   readonly #entries = new WeakMap<ServerTlsPlan, Entry>()
+  /** By certificate and key file. */
+  readonly #lastGood = new Map<string, Pair>()
   readonly #onProblem: (message: string) => void
   readonly #now: () => number
 
@@ -64,25 +74,40 @@ export class ServerContexts {
     }
   }
 
-  #readPairs(
-    sources: readonly CertificateSource[],
-  ): readonly { certificate: string; key: string }[] | null {
-    const pairs: { certificate: string; key: string }[] = []
+  #readPairs(sources: readonly CertificateSource[]): readonly Pair[] | null {
+    const pairs: Pair[] = []
     for (const source of sources) {
-      const pair = readPair(source)
-      const error =
-        typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key, this.#now())
-      if (error !== null) {
-        this.#onProblem(`certificate ${source.name}: ${error}`)
-        return null
-      }
-      if (typeof pair !== 'string') pairs.push(pair)
+      const pair = this.#goodPair(source)
+      if (pair === null) return null
+      pairs.push(pair)
     }
     return pairs.length === 0 ? null : pairs
   }
+
+  #goodPair(source: CertificateSource): Pair | null {
+    const id = source.kind === 'files' ? `${source.certificate}\0${source.key}` : ''
+    const pair = readPair(source)
+    const error =
+      typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key, this.#now())
+    if (typeof pair !== 'string' && error === null) {
+      if (id !== '') this.#keep(id, pair)
+      return pair
+    }
+    this.#onProblem(`certificate ${source.name}: ${error}`)
+    return this.#lastGood.get(id) ?? null
+  }
+
+  #keep(id: string, pair: Pair): void {
+    this.#lastGood.delete(id)
+    this.#lastGood.set(id, pair)
+    for (const oldest of this.#lastGood.keys()) {
+      if (this.#lastGood.size <= MAX_KEPT_PAIRS) return
+      this.#lastGood.delete(oldest)
+    }
+  }
 }
 
-function readPair(source: CertificateSource): { certificate: string; key: string } | string {
+function readPair(source: CertificateSource): Pair | string {
   if (source.kind === 'pem') return { certificate: source.certificate, key: source.key.reveal() }
   try {
     return {
