@@ -27,7 +27,6 @@ const DISCARD = 4
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
 export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
   queued = false
-
   exchange: ServerExchange | null = null
   /** No further request after the current answer. */
   closing = false
@@ -252,11 +251,10 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   onTick(): void {
-    const writer = this.#writer
-    const exchange = this.exchange
     if (this.#killed) return
-    writer.flush()
-    if (writer.blocked) this.#deadlines.startStall(this.#engine.settings.writeStallTimeoutMs)
+    const exchange = this.exchange
+    this.#writer.flush()
+    if (this.#writer.blocked) this.#deadlines.startStall(this.#engine.settings.writeStallTimeoutMs)
     if (exchange === null) return
     if (exchange.isTunnel) this.#tickTunnel(exchange)
     else if (exchange.ended) this.#finish(exchange)
@@ -273,8 +271,10 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   #tickTunnel(exchange: ServerExchange): void {
-    if (this.#outputEnded && !this.#socket.writableEnded) this.#socket.end()
     if (this.#gate.holds && !this.#gate.isStopped) this.#readTunnel(this.#gate.take()!, 0)
+    // With both sides ended the socket closes: not before all bytes were delivered.
+    const waits = this.#peerEnded && this.#gate.holds
+    if (this.#outputEnded && !waits && !this.#socket.writableEnded) this.#socket.end()
     this.#settleTunnel(exchange)
   }
 

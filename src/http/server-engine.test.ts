@@ -281,6 +281,27 @@ describe('request bodies', () => {
     expect(bench.seen[0]!.events).toEqual(['sent'])
   })
 
+  test('an early answer reaches a client that goes on uploading, which is stopped and cut', async () => {
+    const bench = await startBench((recorder) => {
+      recorder.exchange.sendWhole(413, new Headers(), 'too big')
+    })
+    const client = await bench.client()
+    const size = 64 * 1024 * 1024
+    client.write(`POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+    let sent = 0
+    const pump = (): void => {
+      while (sent < size && !client.closed && client.socket.writable) {
+        sent += 65_536
+        if (!client.socket.write(Buffer.alloc(65_536))) return
+      }
+    }
+    client.socket.on('drain', pump)
+    pump()
+    await client.until('too big')
+    await waitFor('the end', () => bench.engine.connectionCount === 0)
+    expect(sent).toBeLessThan(size)
+  })
+
   test('a handler that pauses at once gets no byte, not even of the same read, until it resumes', async () => {
     const bench = await startBench((recorder) => {
       recorder.exchange.pauseRequestBody()
@@ -545,9 +566,10 @@ describe('upgrade and CONNECT', () => {
     await client.until('101 Switching')
     expect(recorder.events).toEqual([])
     recorder.exchange.sendEnd(null)
-    await client.untilEnd()
+    await new Promise((resolve) => setTimeout(resolve, 30))
     expect(recorder.events).toEqual([])
     recorder.exchange.resumeRequestBody()
+    await client.untilEnd()
     await waitFor('the end', () => recorder.events.at(-1) === 'sent')
     expect(recorder.events).toEqual(['body', 'end', 'sent'])
     expect(recorder.body).toBe('all')

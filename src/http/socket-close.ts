@@ -35,10 +35,13 @@ export class GentleClose {
     else socket.end(this.#linger)
   }
 
-  /** Counts input that nobody wants. */
+  /**
+   * Counts input that nobody wants. Beyond the budget nothing is read any more, and the client has
+   * the rest of the lingering time to find its answer before the reset.
+   */
   discard(bytes: number): void {
     this.#budget -= bytes
-    if (this.#budget < 0) this.#socket.destroy()
+    if (this.#budget < 0) this.#socket.pause()
   }
 
   readonly #linger = (): void => {
