@@ -15,13 +15,18 @@ export class EgressListener {
     this.#engines = engines
   }
 
-  static async start(address: BindAddress, runtime: ProxyRuntime): Promise<EgressListener> {
+  static async start(
+    address: BindAddress,
+    runtime: ProxyRuntime,
+    onHttpRefused: (reason: string, remoteAddress: string) => void,
+  ): Promise<EgressListener> {
     const engines = await HttpEngines.start({
       scheme: 'http',
       pathNormalization: runtime.snapshot.mesh.pathNormalization,
       plugins: [],
       onRequest: (exchange: DownstreamExchange) => handleEgress(runtime, exchange),
       onPluginError: () => undefined,
+      onRefused: onHttpRefused,
     })
     try {
       const server = await SocketServer.bind(address, (socket) => engines.accept(socket, null))

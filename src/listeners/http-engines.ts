@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { DownstreamExchange } from '../http/exchange.ts'
+import type { DownstreamConnection, DownstreamExchange } from '../http/exchange.ts'
 import {
   createGatewayFastify,
   type GatewayFastify,
@@ -10,6 +10,7 @@ import { H2ServerEngine } from '../http/h2-server.ts'
 import { H2Settings } from '../http/h2-settings.ts'
 import { HttpSettings } from '../http/http-settings.ts'
 import type { PathNormalization } from '../http/path-normalization.ts'
+import type { Refusal } from '../http/refusal.ts'
 import { HttpServerEngine } from '../http/server-engine.ts'
 
 export interface HttpEnginesOptions {
@@ -19,6 +20,8 @@ export interface HttpEnginesOptions {
   onRequest(exchange: DownstreamExchange): void
   /** A plugin threw; its request was answered 500. */
   onPluginError(error: unknown): void
+  /** The codec refused a message: it never became an exchange. */
+  onRefused(reason: string, remoteAddress: string): void
 }
 
 /**
@@ -44,12 +47,16 @@ export class HttpEngines {
     })
     await fastify.ready()
     const dispatch = (exchange: DownstreamExchange): void => fastify.bridge.dispatch(exchange)
+    const onRefusal = (refusal: Refusal, connection: DownstreamConnection): void =>
+      options.onRefused(refusal.reason, connection.remoteAddress)
     const h2 = new H2ServerEngine({
       onExchange: dispatch,
+      onRefusal,
       settings: new H2Settings({ pathNormalization: options.pathNormalization }),
     })
     const h1 = new HttpServerEngine({
       onExchange: dispatch,
+      onRefusal,
       scheme: options.scheme,
       settings: new HttpSettings({ pathNormalization: options.pathNormalization }),
       onHttp2Preface: (socket, firstBytes, context) => h2.accept(socket, context, firstBytes),

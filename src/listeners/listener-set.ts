@@ -14,6 +14,7 @@ export interface ListenerSetOptions {
   /** Gateway server port -> where it binds instead (`--listen`). */
   readonly bindings: ReadonlyMap<number, BindAddress>
   onPluginError(error: unknown): void
+  onHttpRefused(reason: string, remoteAddress: string): void
   onTlsRefused(
     listener: string,
     reason: TlsRefusal,
@@ -79,6 +80,7 @@ export class ListenerSet {
             plugins,
             onRequest: dispatchToListener,
             onPluginError: (error) => this.#options.onPluginError(error),
+            onRefused: (reason, address) => this.#options.onHttpRefused(reason, address),
           })
     const listener = new Listener(plan, runtime, engines, {
       contexts,

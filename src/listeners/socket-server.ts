@@ -2,6 +2,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { BindAddress } from './bind-address.ts'
 
 const BACKLOG = 1024
+/** Unsent bytes per connection before its writers are told to wait. */
+const HIGH_WATER_BYTES = 32 * 1024
 /** TCP keep-alive on accepted connections: a client that vanished is noticed. */
 const KEEP_ALIVE_DELAY_MS = 60_000
 
@@ -32,6 +34,7 @@ export class SocketServer {
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
+      highWaterMark: HIGH_WATER_BYTES,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       pauseOnConnect: false,

@@ -8,6 +8,7 @@ import { type BindFailure, ListenerSet } from '../listeners/listener-set.ts'
 import type { GatewayPlugin } from '../http/fastify-server.ts'
 import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import { ProxyRuntime } from '../proxy/runtime.ts'
+import type { RefusalCounter } from '../telemetry/refusal-counter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { ServerContexts } from '../tls/server-context.ts'
 import { AddressGuard } from '../upstream/address-guard.ts'
@@ -20,6 +21,7 @@ import { bindOrExplain, StartError } from './start-error.ts'
 /** Everything that carries traffic: listeners, the proxy's runtime, clusters, name resolution. */
 export class DataPlane {
   readonly #log: Logger
+  readonly #refusals: RefusalCounter
   readonly #resolver: Resolver
   readonly #registry: ClusterRegistry
   readonly #runtime: ProxyRuntime
@@ -32,12 +34,14 @@ export class DataPlane {
       snapshot: Snapshot
       plugins: readonly GatewayPlugin[]
       observer: ExchangeObserver
+      refusals: RefusalCounter
       log: Logger
     },
   ) {
     const { log } = parts
     const resolver = new Resolver({ servers: options.resolvers })
     this.#log = log
+    this.#refusals = parts.refusals
     this.#resolver = resolver
     this.#registry = new ClusterRegistry({ resolver, log: (event) => this.#logClusterEvent(event) })
     this.#registry.install(parts.snapshot.clusters)
@@ -54,7 +58,9 @@ export class DataPlane {
       plugins: parts.plugins,
       bindings: options.listen,
       onPluginError: (error) => log.error({ err: error }, 'a plugin failed'),
+      onHttpRefused: (reason, remoteAddress) => this.#countRefusal(reason, remoteAddress),
       onTlsRefused: (listener, reason, serverName, detail) => {
+        this.#refusals.count('tls', reason)
         log.debug({ listener, reason, serverName, detail }, 'TLS handshake refused')
       },
     })
@@ -72,7 +78,10 @@ export class DataPlane {
       )
     }
     for (const address of egress) {
-      const start = (): Promise<EgressListener> => EgressListener.start(address, this.#runtime)
+      const start = (): Promise<EgressListener> =>
+        EgressListener.start(address, this.#runtime, (reason, remote) =>
+          this.#countRefusal(reason, remote),
+        )
       this.#egress.push(await bindOrExplain('--egress', address, start))
     }
   }
@@ -126,6 +135,11 @@ export class DataPlane {
     this.#runtime.passthrough.close()
     this.#runtime.declaredPassthrough.close()
     this.#resolver.close()
+  }
+
+  #countRefusal(reason: string, remoteAddress: string): void {
+    this.#refusals.count('http', reason)
+    this.#log.debug({ reason, remoteAddress }, 'malformed request refused')
   }
 
   #logClusterEvent(event: ClusterEvent): void {

@@ -104,6 +104,7 @@ export class Gateway {
       snapshot: loaded.snapshot,
       plugins: await loadPlugins(this.#options.plugins),
       observer: this.#observability.observer,
+      refusals: this.#observability.metrics.refusals,
       log: this.#log,
     })
     await this.#dataPlane.start(this.#egressAddresses(loaded.mesh))

@@ -8,6 +8,7 @@ import {
   PublishedCounter,
   PublishedHistogram,
 } from './published-metric.ts'
+import { RefusalCounter } from './refusal-counter.ts'
 import { type RequestSeries, RequestSeriesTable } from './request-series.ts'
 
 export interface MetricsOptions {
@@ -27,6 +28,8 @@ export interface MetricsOptions {
  * label sets are built once each and text only when somebody scrapes.
  */
 export class Metrics implements ExchangeObserver {
+  /** Malformed requests, refused handshakes. */
+  readonly refusals = new RefusalCounter()
   readonly #registry: Registry
   readonly #requests: RequestSeriesTable
   readonly #state: ProcessState
@@ -38,6 +41,7 @@ export class Metrics implements ExchangeObserver {
     this.#requests = requests
     this.#state = new ProcessState(options.startedAtMs)
     publishRequests(registry, requests)
+    this.refusals.publish(registry)
     publishProcessState(registry, this.#state, options.version)
     if (options.clusterStats !== null) publishClusterStats(registry, options.clusterStats)
     const dropped = options.droppedLogLines
