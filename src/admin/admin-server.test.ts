@@ -193,7 +193,7 @@ function snapshotOf(): Snapshot {
       debugHeaders: true,
       pathNormalization: 'BASE',
       drainDurationMs: 45_000,
-    retryAnyMethod: false,
+      retryAnyMethod: false,
     },
   }
 }

@@ -1,4 +1,9 @@
+import { isIP } from 'node:net'
+import { redisServer } from '../../plugins/rate-limit/redis-client.ts'
+import { Cidr } from '../base/cidr.ts'
 import { parseDurationMs } from '../base/duration.ts'
+import { splitHostPort } from '../base/host-port.ts'
+import { isFqdn } from '../config/names.ts'
 import { type BindAddress, parseBindAddress } from '../listeners/bind-address.ts'
 import { usageError } from './exit.ts'
 
@@ -45,6 +50,33 @@ export function parseListen(text: string): readonly [number, BindAddress] {
     )
   }
   return [port, parseAddress('--listen', text.slice(equals + 1))]
+}
+
+/** `127.0.0.0/8`, or one address. */
+export function parseBlock(text: string): string {
+  if (Cidr.parse(text) !== null) return text
+  const hint = 'write --egress-allow 10.0.0.0/8 or one address'
+  throw usageError(`"${text}" is not an address range`, '--egress-allow', hint)
+}
+
+/** `10.96.0.10`, `127.0.0.1:5353`, `[::1]:53`, `dns.internal`: who answers every lookup. */
+export function parseResolver(text: string): string {
+  const { host, port } = splitHostPort(text)
+  const portIsFine = port === null ? !/[^:]:\d*$/.test(text) || isIP(text) !== 0 : port > 0
+  if (portIsFine && (isIP(host) !== 0 || isFqdn(host))) return text
+  const hint = 'write --resolver HOST[:PORT], for example 10.96.0.10 or 127.0.0.1:5353'
+  throw usageError(`"${text}" is not a name server`, '--resolver', hint)
+}
+
+/** The URL may hold a password, so what is wrong is said without it. */
+export function parseRedisUrl(text: string): string {
+  try {
+    redisServer(text)
+    return text
+  } catch {
+    const hint = 'write --redis redis://[user:password@]host[:port][/database] or rediss://...'
+    throw usageError('this is not the URL of a Redis server', '--redis', hint)
+  }
 }
 
 export function parseDurationFlag(flag: string, text: string): number {

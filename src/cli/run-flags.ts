@@ -9,11 +9,14 @@ import {
 import { usageError } from './exit.ts'
 import {
   parseAddress,
+  parseBlock,
   parseChoice,
   parseDurationFlag,
   parseLabels,
   parseListen,
   parseOptionalAddress,
+  parseRedisUrl,
+  parseResolver,
 } from './flag-values.ts'
 
 interface RawRunFlags {
@@ -32,8 +35,8 @@ interface RawRunFlags {
   admin: string
   status: string
   plugin: string[]
-  compat: boolean
-  strict: boolean
+  compat?: boolean
+  strict?: boolean
   drainTimeout: string
   drainDelay: string
   logLevel: string
@@ -59,26 +62,30 @@ export function addRunFlags(command: Command): Command {
     new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
     repeatable(
       '--listen <port=[host:]port>',
-      'where the listener of a Gateway server port binds; 0: any free port',
+      'where the listener of a Gateway server port binds; else that port, on all addresses',
     ),
-    repeatable('--egress <[host:]port>', 'egress proxy for pods: absolute-form HTTP and CONNECT'),
+    repeatable(
+      '--egress <[host:]port>',
+      'egress proxy for pods: absolute-form HTTP and CONNECT; else as MeshConfig proxyHttpPort says',
+    ),
     repeatable(
       '--egress-allow <cidr>',
       'loopback, link-local or metadata addresses the egress proxy may reach',
     ),
     repeatable('--resolver <host[:port]>', 'name server for every lookup the proxy makes'),
-    new Option('--mesh-config <path>', 'MeshConfig file'),
-    new Option('--redis <url>', 'Redis for shared rate limits'),
-    new Option('--rate-limit-config <path>', 'rate limit descriptor file or folder'),
+    new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
+    new Option('--redis <url>', 'Redis for shared rate limits; else each process counts alone'),
+    new Option(
+      '--rate-limit-config <path>',
+      'rate limit descriptor file or folder, beside those in ConfigMaps',
+    ),
     new Option('--admin <[host:]port|off>', 'admin API and dashboard').default('127.0.0.1:15000'),
     new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default(
       '0.0.0.0:15021',
     ),
     repeatable('--plugin <spec>', 'Fastify plugin, path or package, for every HTTP listener'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose").default(
-      false,
-    ),
-    new Option('--strict', 'refuse to start when a resource has an error').default(false),
+    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
+    new Option('--strict', 'refuse to start when a resource has an error'),
     new Option(
       '--drain-timeout <duration>',
       'how long requests may take to finish at shutdown',
@@ -115,16 +122,16 @@ export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptio
     domain: flags.domain,
     listen: new Map(flags.listen.map(parseListen)),
     egress: flags.egress.map((text) => parseAddress('--egress', text)),
-    egressAllow: flags.egressAllow,
-    resolvers: flags.resolver,
+    egressAllow: flags.egressAllow.map(parseBlock),
+    resolvers: flags.resolver.map(parseResolver),
     meshConfig: flags.meshConfig ?? null,
-    redisUrl: flags.redis ?? null,
+    redisUrl: flags.redis === undefined ? null : parseRedisUrl(flags.redis),
     rateLimitConfig: flags.rateLimitConfig ?? null,
     admin: parseOptionalAddress('--admin', flags.admin),
     status: parseOptionalAddress('--status', flags.status),
     plugins: flags.plugin,
-    compat: flags.compat,
-    strict: flags.strict,
+    compat: flags.compat ?? false,
+    strict: flags.strict ?? false,
     drainTimeoutMs: parseDurationFlag('--drain-timeout', flags.drainTimeout),
     drainDelayMs: parseDurationFlag('--drain-delay', flags.drainDelay),
     accessLogFd: STDOUT_FD,

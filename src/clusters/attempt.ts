@@ -101,7 +101,7 @@ export class RequestAttempt extends Waiter implements ClusterAttempt {
     if (owner instanceof Endpoint) this.#moveTo(owner)
     if (!this.#cluster.budget.admitsRequest()) {
       this.#stopWaiting(OVER)
-      this.#cluster.counters.rqOverflow++
+      this.#cluster.counters.rqPendingOverflow++
       this.#handler.onUpstreamFailure(OVERFLOW)
       return false
     }

@@ -265,7 +265,7 @@ describe('circuit breakers', () => {
     const calls = [send(cluster), send(cluster)]
     await waitFor('two', () => upstream.held.length === 2)
     expect((await send(cluster).done).failure).toMatchObject({ type: 'overflow' })
-    expect(cluster.counters.rqOverflow).toBe(1)
+    expect(cluster.counters.rqPendingOverflow).toBe(1)
     upstream.answerNext()
     upstream.answerNext()
     await Promise.all(calls.map((call) => call.done))

@@ -149,7 +149,7 @@ export class Cluster implements OutlierSubject {
     const endpoint = this.pickEndpoint(context)
     if (endpoint === null) return new RefusedAttempt('', handler, this.#nobody())
     if (!this.budget.admitsRequest()) {
-      this.counters.rqOverflow++
+      this.counters.rqPendingOverflow++
       return new RefusedAttempt(endpoint.key, handler, OVERFLOW)
     }
     const pool = this.poolOf(endpoint, request.authority)

@@ -111,7 +111,7 @@ export class PassthroughRequest extends PassthroughAttempt {
     this.#settle()
     const { cluster } = this
     if (!cluster.budget.admitsRequest()) {
-      cluster.counters.rqOverflow++
+      cluster.counters.rqPendingOverflow++
       this.handler.onUpstreamFailure(OVERFLOW)
       return false
     }

@@ -7,8 +7,8 @@ export class UpstreamCounters {
   rqActive = 0
   rqPendingTotal = 0
   rqPendingActive = 0
+  /** Refused because too many wait, or too many are active. */
   rqPendingOverflow = 0
-  rqOverflow = 0
   rqPendingFailureEject = 0
   rqTimeout = 0
   rqReset = 0
@@ -40,7 +40,6 @@ export class UpstreamCounters {
       rq_pending_total: this.rqPendingTotal,
       rq_pending_active: this.rqPendingActive,
       rq_pending_overflow: this.rqPendingOverflow,
-      rq_overflow: this.rqOverflow,
       rq_pending_failure_eject: this.rqPendingFailureEject,
       rq_timeout: this.rqTimeout,
       rq_reset: this.rqReset,

@@ -1,10 +1,13 @@
 import type { TestGateway } from './gateway.ts'
 
-/** A finding as GET /problems tells it. */
+/** A finding as GET /problems and `validate -o json` tell it. */
 export interface ShownProblem {
   readonly code: string
   readonly severity: 'error' | 'warning' | 'info'
-  readonly ref: { readonly kind: string; readonly namespace: string; readonly name: string } | null
+  readonly kind: string | null
+  readonly namespace: string | null
+  readonly name: string | null
+  readonly path: string | null
   readonly message: string
   readonly hint: string | null
   readonly file: string | null

@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ProxyBench } from '../../test/support/proxy-bench.ts'
+import type { TcpServerPlan } from '../snapshot/listener-plan.ts'
+import { failure } from '../upstream/failures.ts'
+import { handleTcp, type TcpDownstream, type TcpDownstreamHandler } from './tcp.ts'
+
+/** An accepted connection without a socket. */
+class ClientDouble implements TcpDownstream {
+  readonly remoteAddress = '192.0.2.7'
+  handler: TcpDownstreamHandler | null = null
+  body = ''
+  hasRoom = true
+  paused = false
+  ended = false
+  aborted = false
+
+  start(handler: TcpDownstreamHandler): void {
+    this.handler = handler
+  }
+
+  send(chunk: Buffer): boolean {
+    this.body += chunk.toString('latin1')
+    return this.hasRoom
+  }
+
+  end(): void {
+    this.ended = true
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+  }
+
+  abort(): void {
+    this.aborted = true
+  }
+}
+
+let bench: ProxyBench
+let client: ClientDouble
+beforeEach(() => {
+  bench = new ProxyBench()
+  client = new ClientDouble()
+})
+afterEach(() => {
+  expect(bench.runtime.active).toBe(0)
+  bench[Symbol.dispose]()
+})
+
+function accept(): TcpDownstreamHandler {
+  handleTcp(bench.runtime, client, planOf())
+  return client.handler!
+}
+
+function planOf(): TcpServerPlan {
+  const destinations = [{ clusterName: 'db', cluster: bench.cluster.plan }]
+  return { name: 'tcp.3306', destinations, cumulativeWeights: [1] }
+}
+
+describe('a TCP connection', () => {
+  test('is paused until its endpoint is there; bytes and half-closes pass', () => {
+    bench.cluster.script.readyAtOnce = false
+    const handler = accept()
+    expect(client.paused).toBe(true)
+    expect(bench.runtime.active).toBe(1)
+    const [tunnel] = bench.cluster.attempts
+    tunnel!.ready()
+    expect(client.paused).toBe(false)
+    tunnel!.sends('greeting')
+    expect(client.body).toBe('greeting')
+    handler.onClientData(Buffer.from('login'))
+    handler.onClientEnd()
+    expect(tunnel!.body).toBe('login')
+    expect(tunnel!.ended).toBe(true)
+    tunnel!.sends(' bye').ends()
+    expect(client.body).toBe('greeting bye')
+    expect(client.ended).toBe(true)
+    handler.onClientClosed()
+  })
+
+  test('slow sides hold the other one back', () => {
+    const handler = accept()
+    const [tunnel] = bench.cluster.attempts
+    tunnel!.hasRoom = false
+    handler.onClientData(Buffer.from('x'))
+    expect(client.paused).toBe(true)
+    tunnel!.drains()
+    expect(client.paused).toBe(false)
+    client.hasRoom = false
+    tunnel!.sends('y')
+    expect(tunnel!.paused).toBe(true)
+    handler.onClientDrain()
+    expect(tunnel!.paused).toBe(false)
+    handler.onClientClosed()
+  })
+
+  test('closes when its endpoint cannot be reached', () => {
+    bench.cluster.script.readyAtOnce = false
+    accept()
+    bench.cluster.attempts[0]!.fails(failure('connect-refused'))
+    expect(client.aborted).toBe(true)
+  })
+
+  test('gives its endpoint up when the client goes, once', () => {
+    const handler = accept()
+    handler.onClientClosed()
+    handler.onClientClosed()
+    expect(bench.cluster.attempts[0]!.aborted).toBe(true)
+  })
+
+  test('to a destination that does not exist is closed at once', () => {
+    const destinations = [{ clusterName: 'gone', cluster: null }]
+    handleTcp(bench.runtime, client, { name: 'tcp', destinations, cumulativeWeights: [1] })
+    expect(client.aborted).toBe(true)
+  })
+
+  test('is split by weight', () => {
+    const destinations = [
+      { clusterName: 'gone', cluster: null },
+      { clusterName: 'db', cluster: bench.cluster.plan },
+    ]
+    bench.random = 0.5
+    handleTcp(bench.runtime, client, { name: 'tcp', destinations, cumulativeWeights: [1, 2] })
+    expect(client.aborted).toBe(false)
+    client.handler!.onClientClosed()
+  })
+})
