@@ -12,10 +12,11 @@ export function parseLabels(text: string): Readonly<Record<string, string>> {
   const labels = new Map<string, string>()
   for (const pair of text.split(',')) {
     const equals = pair.indexOf('=')
-    if (equals <= 0) {
+    const key = pair.slice(0, Math.max(equals, 0)).trim()
+    if (key === '') {
       throw usageError(`"${pair}" is not a label`, '--labels', 'write --labels key=value,key=value')
     }
-    labels.set(pair.slice(0, equals).trim(), pair.slice(equals + 1).trim())
+    labels.set(key, pair.slice(equals + 1).trim())
   }
   return Object.fromEntries(labels)
 }
@@ -41,8 +42,9 @@ export function parseOptionalAddress(flag: string, text: string): BindAddress | 
 /** `80=127.0.0.1:8080` */
 export function parseListen(text: string): readonly [number, BindAddress] {
   const equals = text.indexOf('=')
-  const port = Number(text.slice(0, Math.max(equals, 0)))
-  if (!Number.isInteger(port) || port < 1 || port > 65535) {
+  const written = text.slice(0, Math.max(equals, 0))
+  const port = /^\d{1,5}$/.test(written) ? Number(written) : 0
+  if (port < 1 || port > 65535) {
     throw usageError(
       `"${text}" is not a port mapping`,
       '--listen',
@@ -62,7 +64,7 @@ export function parseBlock(text: string): string {
 /** `10.96.0.10`, `127.0.0.1:5353`, `[::1]:53`, `dns.internal`: who answers every lookup. */
 export function parseResolver(text: string): string {
   const { host, port } = splitHostPort(text)
-  const portIsFine = port === null ? !/[^:]:\d*$/.test(text) || isIP(text) !== 0 : port > 0
+  const portIsFine = port === null ? !/[^:]:[^:\]]*$/.test(text) || isIP(text) !== 0 : port > 0
   if (portIsFine && (isIP(host) !== 0 || isFqdn(host))) return text
   const hint = 'write --resolver HOST[:PORT], for example 10.96.0.10 or 127.0.0.1:5353'
   throw usageError(`"${text}" is not a name server`, '--resolver', hint)

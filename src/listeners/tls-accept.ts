@@ -96,6 +96,7 @@ class TlsHandshake {
     const fail = (error?: unknown): void => {
       clearTimeout(timer)
       secure.removeListener('error', fail)
+      secure.removeListener('end', fail)
       secure.removeListener('close', fail)
       secure.on('error', ignore)
       secure.destroy()
@@ -108,10 +109,13 @@ class TlsHandshake {
     clearTimeout(this.#timer)
     const timer = setTimeout(fail, TLS_HANDSHAKE_TIMEOUT_MS, new Error('handshake timeout'))
     secure.once('error', fail)
+    // The socket may stay half-open; a client that ends here will never finish its handshake.
+    secure.once('end', fail)
     secure.once('close', fail)
     secure.once('secure', () => {
       clearTimeout(timer)
       secure.removeListener('error', fail)
+      secure.removeListener('end', fail)
       secure.removeListener('close', fail)
       // tls.Server would do this; node:http2 waits for the handshake as long as it is set.
       Reflect.set(secure, 'secureConnecting', false)

@@ -186,10 +186,10 @@ describe('CONNECT', () => {
   })
 
   test.each(['other.test:443', 'api.test:80', 'api.test:8443', '203.0.113.8:8443'])(
-    'REGISTRY_ONLY: %s is 502',
+    'REGISTRY_ONLY: %s is 403',
     (authority) => {
       const client = connect(authority)
-      expect(client.status).toBe(502)
+      expect(client.status).toBe(403)
       expect(client.tunnel).toBe(false)
       finish(client)
       expect(bench.passthrough.asked).toEqual([])

@@ -125,7 +125,7 @@ test('one kept connection serves requests to different hosts, pipelined ones in 
     `GET http://${host}/ HTTP/1.1\r\nhost: ${host}\r\n${last ? 'connection: close\r\n' : ''}\r\n`
   client.write(get('one:8080') + get('two:8080') + get('one:8080', true))
   const text = await client.untilEnd()
-  expect(text.match(/from \w+/g)).toEqual(['from one', 'from two', 'from one'])
+  expect(text.match(/from (?:one|two)/g)).toEqual(['from one', 'from two', 'from one'])
   client.destroy()
 })
 
@@ -170,7 +170,7 @@ test('mesh-bound VirtualServices rewrite, set headers and choose by match; gatew
   expect((await callProxy(gw.egressPort, 'http://web:8080/other')).body).toBe('web')
 })
 
-test('a destination without endpoints answers 503, one that is gone while running too', async () => {
+test('a destination without endpoints answers 503, one that was removed is unknown', async () => {
   await using web = await startUpstream('web')
   const empty = `apiVersion: v1
 kind: Service
@@ -178,14 +178,16 @@ metadata: { name: empty }
 spec: { ports: [{ name: http, port: 8080 }] }
 ---
 `
-  await using gw = await startGateway(empty + service('web', web.port), EGRESS)
+  await using gw = await startGateway(
+    REGISTRY_ONLY + empty + service('web', web.port),
+    EGRESS,
+  )
   expect(await callProxy(gw.egressPort, 'http://empty:8080/')).toMatchObject({
     status: 503,
     body: 'no healthy upstream',
   })
   expect((await callProxy(gw.egressPort, 'http://web:8080/')).status).toBe(200)
-  gw.write('config.yaml', empty)
+  gw.write('config.yaml', REGISTRY_ONLY + empty)
   await gw.reload()
-  const { status } = await callProxy(gw.egressPort, 'http://web:8080/')
-  expect([502, 503]).toContain(status)
+  expect((await callProxy(gw.egressPort, 'http://web:8080/')).status).toBe(502)
 })

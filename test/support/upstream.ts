@@ -22,6 +22,7 @@ export interface Upstream extends AsyncDisposable {
 export async function startUpstream(
   answer: string | RequestListener,
   host = '127.0.0.1',
+  port = 0,
 ): Promise<Upstream> {
   const seen: SeenRequest[] = []
   const server = createServer((request, response) => {
@@ -39,7 +40,7 @@ export async function startUpstream(
     )
   })
   server.keepAliveTimeout = 60_000
-  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
   return {
     port: (server.address() as AddressInfo).port,
     server,
