@@ -32,8 +32,14 @@ function tidegate(args: readonly string[], bin = BIN): Promise<Outcome> {
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'tidegate-cli-'))
-  writeFileSync(join(folder, 'good.yaml'), manifest('good', 'http: [{ directResponse: { status: 200 } }]'))
-  writeFileSync(join(folder, 'bad.yaml'), manifest('bad', 'http: [{ directResponse: { status: 99 } }]'))
+  writeFileSync(
+    join(folder, 'good.yaml'),
+    manifest('good', 'http: [{ directResponse: { status: 200 } }]'),
+  )
+  writeFileSync(
+    join(folder, 'bad.yaml'),
+    manifest('bad', 'http: [{ directResponse: { status: 99 } }]'),
+  )
 })
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
@@ -52,9 +58,17 @@ describe.concurrent('usage errors exit with 2 and say what to do on stderr', () 
     ['an unknown flag', ['run', '--lisen', '80=80'], /unknown option '--lisen'/],
     ['a flag without its value', ['run', '-c'], /argument missing/],
     ['run without a source', ['run'], /no configuration source/],
-    ['a value that cannot be meant', ['run', '-c', '.', '--listen', '80'], /"80" is not a port mapping/],
+    [
+      'a value that cannot be meant',
+      ['run', '-c', '.', '--listen', '80'],
+      /"80" is not a port mapping/,
+    ],
     ['validate without a path', ['validate'], /missing required argument/],
-    ['validate of a missing path', ['validate', '/no/such/path'], /no file or folder \/no\/such\/path/],
+    [
+      'validate of a missing path',
+      ['validate', '/no/such/path'],
+      /no file or folder \/no\/such\/path/,
+    ],
     ['an unknown output format', ['version', '-o', 'xml'], /"xml" is not known/],
   ]
   test.each(cases)('%s', async (_name, args, what) => {

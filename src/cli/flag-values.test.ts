@@ -85,9 +85,12 @@ describe('addresses', () => {
     expect(parseOptionalAddress('--admin', '0')).toEqual({ host: null, port: 0 })
   })
 
-  test.each(['', 'OFF', 'none', '127.0.0.1'])('%j is refused with the flag it came from', (text) => {
-    expectUsageError('--admin', () => parseOptionalAddress('--admin', text))
-  })
+  test.each(['', 'OFF', 'none', '127.0.0.1'])(
+    '%j is refused with the flag it came from',
+    (text) => {
+      expectUsageError('--admin', () => parseOptionalAddress('--admin', text))
+    },
+  )
 
   test('off is no egress address', () => {
     expectUsageError('--egress', () => parseAddress('--egress', 'off'))

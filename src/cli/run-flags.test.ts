@@ -115,7 +115,11 @@ describe('flags win over variables', () => {
     ['-c a', { TIDEGATE_CONFIG: 'b c' }, { config: ['a'] }],
     ['--no-watch', { TIDEGATE_WATCH: 'true' }, { watch: false }],
     ['--compat', { TIDEGATE_COMPAT: 'false' }, { compat: true }],
-    ['--redis redis://a', { TIDEGATE_REDIS: 'redis://b', REDIS_URL: 'redis://c' }, { redisUrl: 'redis://a' }],
+    [
+      '--redis redis://a',
+      { TIDEGATE_REDIS: 'redis://b', REDIS_URL: 'redis://c' },
+      { redisUrl: 'redis://a' },
+    ],
     ['--admin 15000', { TIDEGATE_ADMIN: 'off' }, { admin: { host: null, port: 15000 } }],
     // A value that equals the default was given all the same.
     ['--domain cluster.local', { TIDEGATE_DOMAIN: 'b' }, { domain: 'cluster.local' }],
@@ -132,7 +136,9 @@ describe('variables', () => {
   })
 
   test('that are empty were not given', () => {
-    const env = Object.fromEntries(flags.flatMap(([, { ...names }]) => Object.keys(names)).map((name) => [name, '']))
+    const env = Object.fromEntries(
+      flags.flatMap(([, { ...names }]) => Object.keys(names)).map((name) => [name, '']),
+    )
     expect(options('', env)).toEqual(options(''))
   })
 

@@ -38,7 +38,11 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const accepted = once(server, 'connection')
-  far = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
+  far = connect({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  })
   far.on('error', () => undefined)
   const [socket] = await accepted
   near = socket
@@ -91,7 +95,10 @@ describe('an accepted connection', () => {
       if (client.send(chunk)) continue
       full++
       far.resume()
-      await waitFor('a drain', () => recorder.events.filter((event) => event === 'drain').length > drains)
+      await waitFor(
+        'a drain',
+        () => recorder.events.filter((event) => event === 'drain').length > drains,
+      )
       drains = recorder.events.filter((event) => event === 'drain').length
       far.pause()
     }

@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer,
+  type Server,
+  type Socket,
+} from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Authority } from '../../certs/authority.ts'
@@ -204,6 +210,16 @@ describe('what is no handshake', () => {
     await waitFor('the connection', () => opened.length === 1)
     client.resetAndDestroy()
     await waitFor('its end', () => opened[0]!.destroyed)
+    expect(refused).toEqual([])
+  })
+
+  test('a client that ends within its first message is closed', async () => {
+    const client = connectTcp({ port: port(), host: '127.0.0.1', allowHalfOpen: true })
+    client.on('error', () => undefined)
+    client.resume()
+    client.end((await helloOf('shop.test')).subarray(0, 20))
+    await waitFor('the close', () => client.readableEnded || client.destroyed)
+    client.destroy()
     expect(refused).toEqual([])
   })
 

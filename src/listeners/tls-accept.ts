@@ -47,6 +47,7 @@ class TlsHandshake {
   start(): void {
     this.#socket.on('data', this.#onData)
     this.#socket.on('error', this.#onGone)
+    this.#socket.on('end', this.#onGone)
     this.#socket.on('close', this.#onGone)
   }
 
@@ -82,6 +83,7 @@ class TlsHandshake {
       return
     }
     this.#socket.removeListener('error', this.#onGone)
+    this.#socket.removeListener('end', this.#onGone)
     this.#socket.removeListener('close', this.#onGone)
     this.#socket.unshift(bytes)
     const secure = new TLSSocket(this.#socket, {

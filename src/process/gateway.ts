@@ -217,7 +217,12 @@ export class Gateway {
       {
         generation: this.snapshot?.generation,
         tookMs: Math.round(tookMs),
-        listeners: this.boundListeners.map((bound) => `${bound.name} on ${bound.address}`),
+        listeners: this.boundListeners.map(({ name, type, address, gatewayPorts }) => ({
+          name,
+          type,
+          address,
+          gatewayPorts,
+        })),
         admin: this.adminAddress,
         status: this.statusAddress,
       },

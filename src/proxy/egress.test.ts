@@ -247,7 +247,11 @@ describe('CONNECT', () => {
   })
 
   test('a rule without destinations goes to the asked host, whatever the policy', () => {
-    const rule: TunnelRule = { name: 'outbound|443||*.w.test', destinations: [], cumulativeWeights: [] }
+    const rule: TunnelRule = {
+      name: 'outbound|443||*.w.test',
+      destinations: [],
+      cumulativeWeights: [],
+    }
     bench = benchOf(() => ({ tunnelRules: new Map([[443, new HostTable([['*.w.test', rule]])]]) }))
     finish(connect('a.w.test:443'))
     expect(bench.declaredPassthrough.asked).toEqual(['a.w.test:443'])

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { DownstreamDouble, type AttemptDouble } from '../../test/support/exchange-double.ts'
+import type { AttemptDouble, DownstreamDouble } from '../../test/support/exchange-double.ts'
 import { forwardTo, ProxyBench, retryOn, routeOf } from '../../test/support/proxy-bench.ts'
 import { ANSWERED, CONTINUE, type Filter, type FilterExchange, WAIT } from '../filters/filter.ts'
 import type { AbortReason } from '../http/exchange.ts'
@@ -29,7 +29,10 @@ afterEach(() => {
 
 let clients = 0
 
-function ingress(route: Route, sketch: Parameters<ProxyBench['ingress']>[1] = {}): DownstreamDouble {
+function ingress(
+  route: Route,
+  sketch: Parameters<ProxyBench['ingress']>[1] = {},
+): DownstreamDouble {
   clients++
   return bench.ingress(route, sketch)
 }
@@ -218,11 +221,14 @@ describe('the client goes', () => {
     ['timeout', 'SI', 'stream_idle_timeout'],
     ['shutdown', 'DC', 'downstream_local_disconnect'],
   ]
-  test.each(cases)('before the head, %s: the attempt is given up, status 0', (reason, flags, details) => {
-    ingress(forward({ timeoutMs: 1000 }), POST).clientAborts(reason)
-    expect(attempt().aborted).toBe(true)
-    expect(bench.records).toMatchObject([{ status: 0, flags, details }])
-  })
+  test.each(cases)(
+    'before the head, %s: the attempt is given up, status 0',
+    (reason, flags, details) => {
+      ingress(forward({ timeoutMs: 1000 }), POST).clientAborts(reason)
+      expect(attempt().aborted).toBe(true)
+      expect(bench.records).toMatchObject([{ status: 0, flags, details }])
+    },
+  )
 
   test('within the answer: the attempt is given up, the status stands', () => {
     const client = ingress(forward())
@@ -249,38 +255,39 @@ describe('the client goes', () => {
 })
 
 describe('the upstream fails', () => {
-  const cases: [type: FailureType, status: number, flag: string, details: string, body: RegExp][] = [
-    ['no-endpoint', 503, 'UH', 'no_healthy_upstream', /^no healthy upstream$/],
-    ['dns-failure', 503, 'DF', 'dns_resolution_failure', /^no healthy upstream$/],
+  const cases: [type: FailureType, status: number, flag: string, details: string, body: RegExp][] =
     [
-      'connect-refused',
-      503,
-      'UF',
-      'upstream_reset_before_response_started{remote_connection_failure}',
-      /^upstream connect error or disconnect\/reset before headers\. reset reason: remote connection failure$/,
-    ],
-    [
-      'reset-before-headers',
-      503,
-      'UC',
-      'upstream_reset_before_response_started{connection_termination}',
-      /reset reason: connection termination$/,
-    ],
-    [
-      'protocol-error',
-      502,
-      'UPE',
-      'upstream_reset_before_response_started{protocol_error}',
-      /reset reason: protocol error$/,
-    ],
-    [
-      'overflow',
-      503,
-      'UO',
-      'upstream_reset_before_response_started{overflow}',
-      /reset reason: overflow$/,
-    ],
-  ]
+      ['no-endpoint', 503, 'UH', 'no_healthy_upstream', /^no healthy upstream$/],
+      ['dns-failure', 503, 'DF', 'dns_resolution_failure', /^no healthy upstream$/],
+      [
+        'connect-refused',
+        503,
+        'UF',
+        'upstream_reset_before_response_started{remote_connection_failure}',
+        /^upstream connect error or disconnect\/reset before headers\. reset reason: remote connection failure$/,
+      ],
+      [
+        'reset-before-headers',
+        503,
+        'UC',
+        'upstream_reset_before_response_started{connection_termination}',
+        /reset reason: connection termination$/,
+      ],
+      [
+        'protocol-error',
+        502,
+        'UPE',
+        'upstream_reset_before_response_started{protocol_error}',
+        /reset reason: protocol error$/,
+      ],
+      [
+        'overflow',
+        503,
+        'UO',
+        'upstream_reset_before_response_started{overflow}',
+        /reset reason: overflow$/,
+      ],
+    ]
   test.each(cases)('before the head, %s: %i %s', (type, status, flags, details, body) => {
     const client = ingress(forward())
     attempt().fails(failure(type))
@@ -313,9 +320,7 @@ describe('VirtualService timeout', () => {
     expect(attempt().aborted).toBe(true)
     expect(bench.cluster.timedOut).toEqual(['10.0.0.1:80'])
     client.flushed()
-    expect(bench.records).toMatchObject([
-      { status: 504, flags: 'UT', details: 'response_timeout' },
-    ])
+    expect(bench.records).toMatchObject([{ status: 504, flags: 'UT', details: 'response_timeout' }])
   })
 
   test('passes within the answer: it is cut', () => {
@@ -504,7 +509,8 @@ describe('filters', () => {
       name: 'test',
       onRequest: (exchange) => {
         seen.push(exchange)
-        if (verdict === ANSWERED) exchange.answer(429, new Headers(['x-f', '1']), 'slow', 'RL', 'limited')
+        if (verdict === ANSWERED)
+          exchange.answer(429, new Headers(['x-f', '1']), 'slow', 'RL', 'limited')
         return verdict
       },
     }
@@ -514,7 +520,10 @@ describe('filters', () => {
     const seen: FilterExchange[] = []
     const filters = [filter(CONTINUE, seen), filter(CONTINUE, seen)]
     const client = ingress(routeOf(forwardTo(bench.cluster), { filters }))
-    expect(seen.map(({ clusterName }) => clusterName)).toEqual(['outbound|80||web', 'outbound|80||web'])
+    expect(seen.map(({ clusterName }) => clusterName)).toEqual([
+      'outbound|80||web',
+      'outbound|80||web',
+    ])
     attempt().heads(200).ends()
     client.flushed()
   })

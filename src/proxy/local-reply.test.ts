@@ -51,7 +51,9 @@ describe('a local answer', () => {
   ])('direct response %i: location %s', (status, location) => {
     using bench = new ProxyBench()
     const sketch = { authority: 'shop.test', target: '/a?b=1' }
-    expect(bench.ingress(routeOf(direct(status, '')), sketch).headers.get('location')).toBe(location)
+    expect(bench.ingress(routeOf(direct(status, '')), sketch).headers.get('location')).toBe(
+      location,
+    )
   })
 })
 
@@ -95,7 +97,9 @@ describe('response header operations of the route', () => {
     expect(client.body).toBe('')
     expect(client.headers.get('x-set')).toBe('route')
     client.flushed()
-    expect(bench.records).toMatchObject([{ status: 503, flags: 'NC', details: 'cluster_not_found' }])
+    expect(bench.records).toMatchObject([
+      { status: 503, flags: 'NC', details: 'cluster_not_found' },
+    ])
   })
 })
 

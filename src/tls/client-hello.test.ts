@@ -194,14 +194,18 @@ describe('any bytes', () => {
 
   test('more than the limit is never still incomplete', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 4000 }), fc.integer({ min: 0, max: 0xffffff }), (size, wanted) => {
-        const message = Buffer.alloc(MAX_CLIENT_HELLO_BYTES + 5)
-        message.writeUIntBE(1, 0, 1)
-        message.writeUIntBE(wanted, 1, 3)
-        const header = Buffer.from([22, 3, 1, 0, 0])
-        const bytes = fragment(Buffer.concat([header, message]), size)
-        expect(parseClientHello(bytes).type).not.toBe('incomplete')
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 4000 }),
+        fc.integer({ min: 0, max: 0xffffff }),
+        (size, wanted) => {
+          const message = Buffer.alloc(MAX_CLIENT_HELLO_BYTES + 5)
+          message.writeUIntBE(1, 0, 1)
+          message.writeUIntBE(wanted, 1, 3)
+          const header = Buffer.from([22, 3, 1, 0, 0])
+          const bytes = fragment(Buffer.concat([header, message]), size)
+          expect(parseClientHello(bytes).type).not.toBe('incomplete')
+        },
+      ),
       { numRuns: 200 },
     )
   })

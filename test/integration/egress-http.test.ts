@@ -178,10 +178,7 @@ metadata: { name: empty }
 spec: { ports: [{ name: http, port: 8080 }] }
 ---
 `
-  await using gw = await startGateway(
-    REGISTRY_ONLY + empty + service('web', web.port),
-    EGRESS,
-  )
+  await using gw = await startGateway(REGISTRY_ONLY + empty + service('web', web.port), EGRESS)
   expect(await callProxy(gw.egressPort, 'http://empty:8080/')).toMatchObject({
     status: 503,
     body: 'no healthy upstream',

@@ -44,7 +44,10 @@ describe('REGISTRY_ONLY', () => {
       body: reason('web', 9999),
     })
     expect(
-      await callProxy(gw.egressPort, 'http://www.example.test/', { method: 'POST', body: 'upload' }),
+      await callProxy(gw.egressPort, 'http://www.example.test/', {
+        method: 'POST',
+        body: 'upload',
+      }),
     ).toMatchObject({ status: 502 })
     expect(await refusedTunnel(gw.egressPort, 'www.example.test:443')).toEqual({
       status: 502,

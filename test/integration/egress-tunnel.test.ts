@@ -34,8 +34,9 @@ function textOf(socket: Socket): Promise<string> {
 test('TLS runs through a tunnel from end to end', async () => {
   const authority = Authority.create('test')
   const leaf = authority.issue(['bank.test'])
-  const server = createSecureServer({ cert: leaf.certificate, key: leaf.key }, (_request, response) =>
-    response.end('secret answer'),
+  const server = createSecureServer(
+    { cert: leaf.certificate, key: leaf.key },
+    (_request, response) => response.end('secret answer'),
   ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -129,7 +130,7 @@ test('large transfers pass unharmed in both directions at once', async () => {
   let equal = true
   for await (const chunk of socket) {
     const piece = chunk as Buffer
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < piece.length;) {
       const offset = (received + at) % MEBIBYTE
       const length = Math.min(piece.length - at, MEBIBYTE - offset)
       if (!piece.subarray(at, at + length).equals(block.subarray(offset, offset + length)))

@@ -46,10 +46,9 @@ describe('S21 a ServiceEntry with a block of addresses and static endpoints', ()
       }
       expect(names).toEqual(new Set(['first', 'second']))
       const cluster = await clusterOf(gw, 'outbound|443||ext-svc.example.com')
-      expect(cluster.endpoints.map(({ address }) => address)).toEqual([
-        `127.0.0.1:${first.port}`,
-        `127.0.0.1:${second.port}`,
-      ])
+      expect(new Set(cluster.endpoints.map(({ address }) => address))).toEqual(
+        new Set([`127.0.0.1:${first.port}`, `127.0.0.1:${second.port}`]),
+      )
     },
   )
 
@@ -133,8 +132,8 @@ describe('S24 an endpoint that is a DNS name', () => {
       dns.records.set('baz.test', { a: ['127.0.0.3'], ttl })
       const changed = performance.now()
       await waitFor('the new address', async () => (await ask(gw, 'foo.bar.com')).body === 'moved')
-      // TTL, and as long again for a busy machine.
-      expect(performance.now() - changed).toBeLessThan(2 * ttl * 1000)
+      // The TTL, and two seconds for a busy machine.
+      expect(performance.now() - changed).toBeLessThan((ttl + 2) * 1000)
       expect((await ask(gw, 'foo.bar.com')).body).toBe('moved')
 
       const asked = dns.questions.length
