@@ -176,7 +176,9 @@ function readName(
   const metadata = value['metadata']
   if (metadata === undefined || metadata === null) {
     const message = `this ${kind} has no metadata, so it has no name`
-    findings.report('error', 'missing-metadata', [], message, missingHint('metadata', value))
+    const typo = typoFor('metadata', value)
+    const path = typo === null ? [] : [typo]
+    findings.report('error', 'missing-metadata', path, message, missingHint('metadata', value))
     return null
   }
   const fields = isMapping(metadata) ? metadata : {}

@@ -131,14 +131,14 @@ describe('a document', () => {
       serviceEntry('a').replace('metadata', 'metadataL'),
       'missing-metadata',
       'rename `metadataL` to `metadata`',
-      1,
+      3,
     ],
     [
       'with a slip in metadata of a Service',
       'apiVersion: v1\nkind: Service\nmetadataL: {name: a}\n',
       'missing-metadata',
       'rename `metadataL` to `metadata`',
-      1,
+      3,
     ],
     [
       'without name',

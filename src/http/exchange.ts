@@ -35,6 +35,7 @@ export type AbortReason =
   | 'protocol-error' // malformed body, trailers or frames after a valid head
   | 'timeout' // a wire timer (request, idle, write stall) fired
   | 'shutdown' // drain deadline
+  | 'plugin-failed' // a plugin broke off the answer that passed through it
 
 /** Callbacks of one exchange. Called never after onDownstreamAbort, and never synchronously from send*. */
 export interface ExchangeHandler {
@@ -45,6 +46,8 @@ export interface ExchangeHandler {
   onDownstreamDrain(): void
   /** The exchange is dead: no send* has any effect from here on. */
   onDownstreamAbort(reason: AbortReason): void
+  /** Plugins made this status of the one given to sendHead or sendWhole. Comes before the answer's end. */
+  onStatusReplaced?(status: number): void
   /** The whole answer was handed to the socket. Last callback of a successful exchange. */
   onResponseSent(): void
 }

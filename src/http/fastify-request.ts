@@ -1,30 +1,31 @@
-import { EventEmitter } from 'node:events'
+import type { Readable } from 'node:stream'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
+import { FastifyBody } from './fastify-body.ts'
+import { adoptHeaders, headerList, headerMap, type NodeHeaders } from './fastify-headers.ts'
+import { FastifyReadable } from './fastify-readable.ts'
 import type { FastifyReplyFacade } from './fastify-reply.ts'
 import { FastifySocketFacade } from './fastify-socket.ts'
 import type { Headers } from './headers.ts'
-import { UNKNOWN_LENGTH } from './request.ts'
-
-/** Node's header map: repeated names joined, no prototype. */
-export type NodeHeaders = Record<string, string>
 
 /** Fastify is still at it. */
 const PENDING = 0
 /** The proxy has the exchange. */
 const FORWARDED = 1
+/** The proxy has answered; plugins have that answer in their hands. */
+const RELAYED = 2
 /** A plugin answers it. */
-const ANSWERED = 2
+const ANSWERED = 3
 /** The client left before either. */
-const LOST = 3
+const LOST = 4
 
 /**
  * The request as Fastify and its plugins see it (`request.raw`): the members of IncomingMessage
- * that Fastify reads, and the exchange itself. The body is not offered here; it goes to the proxy.
+ * that Fastify reads, the body as a stream for who asks for it, and the exchange itself.
  *
  * While hooks run it is the exchange's handler: body is held back, its end and a lost client are
  * remembered.
  */
-export class FastifyRequestFacade extends EventEmitter implements ExchangeHandler {
+export class FastifyRequestFacade extends FastifyReadable implements ExchangeHandler {
   readonly exchange: DownstreamExchange
   readonly reply: FastifyReplyFacade
   /** Stand-ins until the router has matched, then what the client sent (normalised). */
@@ -36,15 +37,15 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   #socket: FastifySocketFacade | null
   #headers: NodeHeaders | null
   #rawHeaders: string[] | null
-  #held: Buffer[] | null
-  #ended: boolean
-  #trailers: Headers | null
+  #body: FastifyBody | null
 
+  /** `headers` null: they are made of the request's when somebody asks. */
   constructor(
     exchange: DownstreamExchange,
     reply: FastifyReplyFacade,
     method: string,
     url: string,
+    headers: NodeHeaders | null,
   ) {
     super()
     this.exchange = exchange
@@ -54,11 +55,9 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
     this.aborted = false
     this.#state = PENDING
     this.#socket = null
-    this.#headers = null
+    this.#headers = headers
     this.#rawHeaders = null
-    this.#held = null
-    this.#ended = false
-    this.#trailers = null
+    this.#body = null
   }
 
   get isPending(): boolean {
@@ -94,7 +93,7 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   }
 
   get complete(): boolean {
-    return this.#ended
+    return this.#body === null ? this.exchange.request.bodyLength === 0 : this.#body.ended
   }
 
   get destroyed(): boolean {
@@ -121,39 +120,51 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   /** Hooks took more than the turn of the event loop: hold the exchange meanwhile. */
   wait(): void {
     this.exchange.handler = this
+    if (this.exchange.request.bodyLength === 0 || this.#body?.isWanted === true) return
     this.exchange.pauseRequestBody()
   }
 
-  /** A plugin answers: the body is of no interest any more. */
+  /** One of a plugin's own routes has matched. */
+  keepNoBody(): void {
+    this.#body ??= new FastifyBody(this.exchange)
+    this.#body.keepNothing()
+  }
+
+  /** A plugin answers. It may go on reading the body until the answer is complete. */
   answer(): void {
     if (this.#state !== PENDING) return
     this.#state = ANSWERED
-    this.#held = null
+    this.#body?.keepNothing()
     this.exchange.handler = this
-    this.exchange.resumeRequestBody()
+  }
+
+  /** Takes over what hooks made of the headers; `map` is `request.headers` as Fastify shows it. */
+  adoptHeaders(map: NodeHeaders): void {
+    adoptHeaders(this.exchange.request, this.rawHeaders, map)
   }
 
   /** False when the client has left and nobody is to be bothered with the exchange. */
   forward(): boolean {
     if (this.#state !== PENDING) return false
     this.#state = FORWARDED
+    this.#body?.closeReader()
     return true
+  }
+
+  /** The proxy's answer comes back to be sent by Fastify. */
+  relay(): void {
+    this.#state = RELAYED
   }
 
   /** Gives the proxy's handler what came in the meantime. */
   replay(handler: ExchangeHandler | null): void {
-    const held = this.#held
-    this.#held = null
-    if (handler !== null && held !== null) {
-      for (let i = 0; i < held.length; i++) handler.onRequestBody(held[i]!)
-    }
-    if (this.#ended) handler?.onRequestEnd(this.#trailers)
-    else this.exchange.resumeRequestBody()
+    this.#body?.replay(handler)
   }
 
-  /** Fastify destroys a request it cannot go on with. */
+  /** As pipelines do after an error: gives up the body if it is being read, else the exchange. */
   destroy(): this {
-    this.reply.destroy()
+    if (this.openedBody === null) this.reply.destroy()
+    else this.openedBody.destroy()
     return this
   }
 
@@ -161,15 +172,28 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
     return this
   }
 
+  protected override get openedBody(): Readable | null {
+    return this.#body === null ? null : this.#body.opened
+  }
+
+  protected override openBody(): Readable {
+    this.#body ??= new FastifyBody(this.exchange)
+    const stream = this.#body.open()
+    if (this.#state !== PENDING && this.#state !== ANSWERED) stream.destroy()
+    return stream
+  }
+
   onRequestBody(chunk: Buffer): void {
-    if (this.#state !== PENDING) return
-    this.#held ??= []
-    this.#held.push(Buffer.from(chunk))
+    const isRead =
+      this.#state === PENDING || (this.#state === ANSWERED && !this.reply.writableEnded)
+    if (!isRead) return
+    this.#body ??= new FastifyBody(this.exchange)
+    this.#body.take(chunk)
   }
 
   onRequestEnd(trailers: Headers | null): void {
-    this.#ended = true
-    this.#trailers = trailers
+    this.#body ??= new FastifyBody(this.exchange)
+    this.#body.end(trailers)
   }
 
   onDownstreamDrain(): void {
@@ -190,33 +214,9 @@ export class FastifyRequestFacade extends EventEmitter implements ExchangeHandle
   lose(): void {
     this.aborted = true
     if (this.#socket !== null) this.#socket.destroyed = true
-    this.#held = null
+    this.#body?.fail()
     this.emit('aborted')
     this.emit('close')
     this.reply.lose()
   }
-}
-
-function headerList(exchange: DownstreamExchange): string[] {
-  const request = exchange.request
-  const list = ['host', request.authority]
-  const fields = request.headers.fields
-  for (let i = 0; i < fields.length; i++) list.push(fields[i]!)
-  if (request.bodyLength > 0) list.push('content-length', String(request.bodyLength))
-  else if (request.bodyLength === UNKNOWN_LENGTH && request.protocol !== 'HTTP/2') {
-    list.push('transfer-encoding', 'chunked')
-  }
-  if (request.upgrade !== null) list.push('connection', 'upgrade', 'upgrade', request.upgrade)
-  return list
-}
-
-function headerMap(list: readonly string[]): NodeHeaders {
-  const map = Object.create(null) as NodeHeaders
-  for (let i = 0; i + 1 < list.length; i += 2) {
-    const name = list[i]!
-    const before = map[name]
-    const separator = name === 'cookie' ? '; ' : ', '
-    map[name] = before === undefined ? list[i + 1]! : before + separator + list[i + 1]!
-  }
-  return map
 }

@@ -84,8 +84,9 @@ export class HeadReader {
           continue
         }
         this.#matched++
-      } else if (this.#length === 1 && this.#carry![0] === CR) return this.#fail(BAD_LINE_END)
-      else if (byte === CR && this.#matched === 2) this.#matched = 3
+      } else if (this.#length > 0 && this.#carry![this.#length - 1] === CR) {
+        return this.#fail(BAD_LINE_END)
+      } else if (byte === CR && this.#matched === 2) this.#matched = 3
       else this.#matched = byte === CR ? 1 : 0
       this.#append(byte)
       if (this.#matched === 4) return this.#complete(at + 1)

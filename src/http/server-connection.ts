@@ -188,13 +188,15 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
 
   readonly #onEnd = (): void => {
     this.#peerEnded = true
+    this.#settleEnd()
+  }
+
+  /** The client says no more: what is unfinished stays so. */
+  #settleEnd(): void {
     const exchange = this.exchange
-    if (this.#state === TUNNEL && exchange !== null) {
-      this.#settleTunnel(exchange)
-      return
-    }
+    if (this.#state === TUNNEL && exchange !== null) return this.#settleTunnel(exchange)
     // Bytes held may complete the request, or be another one: judged once they were read.
-    if (this.#gate.holds) return
+    if (this.#gate.holds || this.#state === DISCARD) return
     if (exchange === null) this.#closeGently()
     else if (this.#state === BODY && !exchange.ended) this.kill('client-closed')
   }
@@ -258,16 +260,15 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     if (exchange === null) return
     if (exchange.isTunnel) this.#tickTunnel(exchange)
     else if (exchange.ended) this.#finish(exchange)
-    else if (this.#state === BODY && !this.#gate.isStopped) this.#takeHeldBody()
+    else if (this.#state === BODY && !this.#gate.isStopped) this.#takeHeld()
   }
 
-  /** Reads body bytes that came while the handler had paused. */
-  #takeHeldBody(): void {
+  /** Reads bytes that came before they were wanted. */
+  #takeHeld(): void {
     const held = this.#gate.take()
     if (held === null) return
     this.#consume(held)
-    const unfinished = this.#state === BODY && !this.#gate.holds
-    if (this.#peerEnded && unfinished && this.exchange !== null) this.kill('client-closed')
+    if (this.#peerEnded) this.#settleEnd()
   }
 
   #tickTunnel(exchange: ServerExchange): void {
@@ -298,7 +299,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     else if (this.#state === BODY) {
       this.#deadlines.clearRequest()
       this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
-      this.#takeHeldBody()
+      this.#takeHeld()
     } else this.#next()
   }
 
@@ -313,12 +314,10 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     // After the first answer the connection is HTTP/1.1 for certain and likely to stay.
     const { sharedReads, idleTimeoutMs } = this.#engine.settings
     if (sharedReads && this.requests === 1) readShared(this.#socket, this.#onData)
-    if (!this.#gate.holds && (this.#peerEnded || this.#engine.draining)) {
-      return this.#closeGently()
-    }
+    const { draining } = this.#engine
+    if (!this.#gate.holds && (this.#peerEnded || draining)) return this.#closeGently()
     this.#deadlines.setPhase(idleTimeoutMs)
-    const held = this.#gate.take()
-    if (held !== null) this.#consume(held)
+    this.#takeHeld()
   }
 
   readonly #onDrain = (): void => {

@@ -60,9 +60,9 @@ describe('an accepted connection', () => {
   test('paused before it starts, it delivers nothing until resumed', async () => {
     client.pause()
     client.start(recorder)
-    far.write('hello')
-    // A turn of the loop in which the bytes would have come.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => far.write('hello', resolve))
+    // Turns of the loop in which the bytes would have come: loopback delivers at once.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(recorder.events).toEqual([])
     client.resume()
     await waitFor('the bytes', () => recorder.events.length > 0)

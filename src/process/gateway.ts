@@ -95,6 +95,7 @@ export class Gateway {
     this.#files = await source.read()
     this.#refuseMissingPaths()
     const loaded = this.#configuration.load(this.#files)
+    this.#refuseUnreadableSettings(loaded)
     this.#refuseErrors(loaded)
     await this.#bindManagement()
     if (this.#options.redisUrl === null) {
@@ -121,6 +122,21 @@ export class Gateway {
         `the configuration cannot be read: ${file.error}`,
         file.path,
         'check the path given with -c',
+      )
+    }
+  }
+
+  /** Without its MeshConfig a gateway would allow more than was meant, and seem to work. */
+  #refuseUnreadableSettings(loaded: LoadedConfiguration): void {
+    const { meshConfig, rateLimitConfig } = this.#options
+    for (const { code, file, message } of loaded.problems) {
+      if (code !== 'unreadable-file' || file === null) continue
+      if (file !== meshConfig && file !== rateLimitConfig) continue
+      const flag = file === meshConfig ? '--mesh-config' : '--rate-limit-config'
+      throw new StartError(
+        `the configuration cannot be read: ${message}`,
+        file,
+        `check the path given with ${flag}`,
       )
     }
   }

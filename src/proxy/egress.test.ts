@@ -93,6 +93,7 @@ describe('absolute-form requests', () => {
     ['a known host on a port nobody declared', 'api.test:8080'],
     ['a host that only CONNECT knows', 'api.test:443'],
     ['an address outside every block', '198.51.101.1'],
+    ['a known address on a port nobody declared', '198.51.100.1:8080'],
     ['an opaque block', '203.0.113.7:8443'],
     ['an IPv6 address', '[2001:db8::1]'],
   ]
@@ -185,17 +186,20 @@ describe('CONNECT', () => {
     expect(bench.declaredPassthrough.asked).toEqual(['203.0.113.7:8443'])
   })
 
-  test.each(['other.test:443', 'api.test:80', 'api.test:8443', '203.0.113.8:8443'])(
-    'REGISTRY_ONLY: %s is 403',
-    (authority) => {
-      const client = connect(authority)
-      expect(client.status).toBe(403)
-      expect(client.tunnel).toBe(false)
-      finish(client)
-      expect(bench.passthrough.asked).toEqual([])
-      expect(bench.records).toMatchObject([{ clusterName: 'BlackHoleCluster' }])
-    },
-  )
+  test.each([
+    'other.test:443',
+    'api.test:80',
+    'api.test:8443',
+    '203.0.113.8:8443',
+    '198.51.100.1:8443',
+  ])('REGISTRY_ONLY: %s is 403', (authority) => {
+    const client = connect(authority)
+    expect(client.status).toBe(403)
+    expect(client.tunnel).toBe(false)
+    finish(client)
+    expect(bench.passthrough.asked).toEqual([])
+    expect(bench.records).toMatchObject([{ clusterName: 'BlackHoleCluster' }])
+  })
 
   test('ALLOW_ANY: an unknown host is reached as asked', () => {
     bench = benchOf(open)

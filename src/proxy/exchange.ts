@@ -241,6 +241,11 @@ export class Exchange
     this.finish()
   }
 
+  onStatusReplaced(status: number): void {
+    this.status = status
+    this.details = 'plugin_replaced_status'
+  }
+
   onResponseSent(): void {
     this.finish()
   }

@@ -35,6 +35,8 @@ export function abortDetails(reason: AbortReason): string {
       return 'stream_idle_timeout'
     case 'shutdown':
       return 'downstream_local_disconnect'
+    case 'plugin-failed':
+      return 'plugin_failed'
   }
 }
 

@@ -119,6 +119,13 @@ describe('a kept connection that its peer closed just then', () => {
     expect(result).toBe(again)
   })
 
+  test('compat does not repeat a POST that no policy asked to repeat', () => {
+    using bench = new ProxyBench({ mesh: { retryAnyMethod: true } })
+    bench.cluster.script.reused = true
+    const reset = (): void => bench.cluster.attempts[0]!.fails(failure('reset-before-headers'))
+    expect(retried(bench, null, { method: 'POST' }, reset)).toBe(false)
+  })
+
   test('is forgiven twice', () => {
     using bench = new ProxyBench()
     bench.cluster.script.reused = true

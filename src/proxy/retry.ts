@@ -31,7 +31,8 @@ export function retryAfterFailure(
     staleConnection &&
     exchange.route !== null &&
     exchange.attempts <= MAX_STALE_CONNECTIONS &&
-    mayRepeat(exchange)
+    // No policy asked for this one, so --compat does not widen it.
+    IDEMPOTENT.has(exchange.request.method)
   ) {
     return scheduleAttempt(exchange, 0)
   }

@@ -25,13 +25,10 @@ interface OwnedStream extends ClientHttp2Stream {
 
 /**
  * node:http2 emits 'end' after END_STREAM and after a reset alike, and hides which it was when the
- * reset came with NO_ERROR. But it pushes null while the stream is open only for END_STREAM; a
- * stream that is paused then hears of it as it closes, when nghttp2 still knows which it was.
+ * reset came with NO_ERROR. But it pushes null while the stream is open only for END_STREAM.
  */
 function pushAndNoteEnd(this: OwnedStream, chunk: unknown, encoding?: BufferEncoding): boolean {
-  if (chunk === null && !this.destroyed && (!this.closed || this.state.remoteClose === 1)) {
-    this[attemptOf].takeEndStream()
-  }
+  if (chunk === null && !this.closed && !this.destroyed) this[attemptOf].takeEndStream()
   return Duplex.prototype.push.call(this, chunk, encoding)
 }
 

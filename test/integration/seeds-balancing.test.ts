@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { problemsOf } from '../support/admin-view.ts'
-import { call } from '../support/call.ts'
+import { callProxy } from '../support/egress.ts'
 import { startGateway } from '../support/gateway.ts'
 import { seedFixture } from '../support/seed-fixture.ts'
 import { countBodies, sendMany } from '../support/traffic.ts'
@@ -29,7 +29,9 @@ describe('S9 load balancers by name', () => {
       const replies = await sendMany({ port: gw.egressPort, count, concurrency: 24, url: URL })
       const counts = countBodies(replies)
       expect(counts.get('slow')! / count).toBeLessThan(0.2)
-      expect((counts.get('fast') ?? 0) + (counts.get('other') ?? 0)).toBe(count - counts.get('slow')!)
+      expect((counts.get('fast') ?? 0) + (counts.get('other') ?? 0)).toBe(
+        count - counts.get('slow')!,
+      )
     },
   )
 
@@ -70,10 +72,8 @@ describe('S10 consistentHash.useSourceIp: True', () => {
       files[`${name}.yaml`] = workload('foo', name, { port })
     }
     await using gw = await startGateway(files, { egressProxy: true })
-    const endpointOf = async (localAddress: string, xff = {}): Promise<string> => {
-      const port = gw.egressPort
-      const url = 'http://foo:8080/'
-      const answer = await call({ port, path: url, host: 'foo:8080', localAddress, headers: xff })
+    const endpointOf = async (localAddress: string, headers = {}): Promise<string> => {
+      const answer = await callProxy(gw.egressPort, 'http://foo:8080/', { localAddress, headers })
       expect(answer.status).toBe(200)
       return answer.body
     }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { clusterOf, problemsOf } from '../support/admin-view.ts'
 import { call } from '../support/call.ts'
 import { startDnsServer } from '../support/dns-server.ts'
+import { callProxy } from '../support/egress.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { RawServer, RawSocket } from '../support/raw-socket.ts'
 import { seedFixture } from '../support/seed-fixture.ts'
@@ -145,7 +146,11 @@ spec: { ports: [{ name: http, port: 8000 }, { name: http-admin, port: 9000 }] }
 `
     await using gw = await startGateway(yaml, { labels: LABELS, ports: [80] })
     const [finding] = await problemsOf(gw, 'destination-port-ambiguous')
-    expect(finding).toMatchObject({ severity: 'error', kind: 'VirtualService', name: 'vs-calcclient' })
+    expect(finding).toMatchObject({
+      severity: 'error',
+      kind: 'VirtualService',
+      name: 'vs-calcclient',
+    })
     expect(`${finding?.message} ${finding?.hint}`).toMatch(/8000.*9000/)
     expect((await call({ port: gw.port(80), host: 'calcclient.com' })).status).toBe(503)
   })
@@ -156,8 +161,7 @@ describe('S17 a Service without selector and endpoints', () => {
     await using calc = await startUpstream('calc')
     const yaml = seedFixture('s17-virtual-name') + service('calcclient', calc.port, { port: 8000 })
     await using gw = await startGateway(yaml, { egressProxy: true })
-    const url = 'http://foo:8080/calc'
-    const answer = await call({ port: gw.egressPort, path: url, host: 'foo:8080' })
+    const answer = await callProxy(gw.egressPort, 'http://foo:8080/calc')
     expect(answer).toMatchObject({ status: 200, body: 'calc' })
     expect(calc.seen.map(({ url: path, headers }) => [path, headers.host])).toEqual([
       ['/calc', 'foo:8080'],

@@ -14,7 +14,9 @@ describe('S13 a Gateway whose selector is not ours', () => {
     await using gw = await startGateway(seedFixture('s13-selectors'), { labels, ports: PORTS })
     expect(gw.gateway.boundListeners.map((bound) => bound.gatewayPorts)).toEqual([[8082], [8083]])
     const ignored = await problemsOf(gw, 'gateway-ignored')
-    expect(ignored).toMatchObject([{ severity: 'warning', kind: 'Gateway', name: 'own-controller' }])
+    expect(ignored).toMatchObject([
+      { severity: 'warning', kind: 'Gateway', name: 'own-controller' },
+    ])
     expect(ignored[0]?.message).toBe(
       'gateway ignored: selector app=my-gateway-controller vs own labels istio=ingressgateway',
     )
@@ -57,7 +59,9 @@ describe('S15 Gateway ports 80 and 8080 behind the Service of the gateway', () =
     await using gw = await startGateway(yaml, { labels: LABELS, ports: [8080] })
     expect(gw.gateway.boundListeners.map((bound) => bound.gatewayPorts)).toEqual([[80, 8080]])
     for (const host of ['calcclient.com', 'calcclient.org']) {
-      expect(await call({ port: gw.port(8080), path: '/calc', host })).toMatchObject({ body: 'calc' })
+      expect(await call({ port: gw.port(8080), path: '/calc', host })).toMatchObject({
+        body: 'calc',
+      })
     }
     const tables = (await configDump(gw, 'routes')) as RouteTable[]
     expect(tables.map((table) => table.name)).toEqual(['http.8080'])

@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { clusterOf, metricOf, problemsOf } from '../support/admin-view.ts'
-import { type Answer, call } from '../support/call.ts'
+import type { Answer } from '../support/call.ts'
+import { callProxy } from '../support/egress.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { RawServer } from '../support/raw-socket.ts'
 import { seedFixture } from '../support/seed-fixture.ts'
@@ -15,7 +16,7 @@ const FOO = 'outbound|8080||foo.default.svc.cluster.local'
 const LOGGED = seedFixture('s25-policy', { mode: 'ALLOW_ANY' })
 
 function ask(gw: TestGateway): Promise<Answer> {
-  return call({ port: gw.egressPort, path: 'http://foo:8080/', host: 'foo:8080' })
+  return callProxy(gw.egressPort, 'http://foo:8080/')
 }
 
 describe('S11 connectionPool with maxConnections 4', () => {
@@ -55,7 +56,10 @@ describe('S11 connectionPool with maxConnections 4', () => {
       stream.respond({ ':status': 200 })
       stream.end('late')
     }
-    server.on('stream', (stream) => (released ? answer(stream) : held.push(stream)))
+    server.on('stream', (stream: ServerHttp2Stream) => {
+      if (released) answer(stream)
+      else held.push(stream)
+    })
     const sessions = new Set<{ destroy(): void }>()
     server.on('session', (session) => sessions.add(session))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

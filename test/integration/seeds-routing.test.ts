@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { problemsOf } from '../support/admin-view.ts'
-import { call } from '../support/call.ts'
+import { type Answer, call } from '../support/call.ts'
+import { callProxy } from '../support/egress.ts'
 import { startGateway } from '../support/gateway.ts'
 import { seedFixture } from '../support/seed-fixture.ts'
 import { seededRandom } from '../support/seeded-random.ts'
@@ -19,7 +20,7 @@ describe('S1 a VirtualService with empty tcp, http and tls lists', () => {
     await using gw = await startGateway(yaml, { egressProxy: true })
     const errors = (await problemsOf(gw)).filter((problem) => problem.severity === 'error')
     expect(errors).toEqual([])
-    const answer = await call({ port: gw.egressPort, path: 'http://web-svc:8080/', host: 'web-svc:8080' })
+    const answer = await callProxy(gw.egressPort, 'http://web-svc:8080/')
     expect(answer).toMatchObject({ status: 200, body: 'hello web' })
   })
 })
@@ -38,23 +39,25 @@ describe('S2 a short host', () => {
       'web-svc.default.svc.cluster.local:8080',
     ]
     for (const host of names) {
-      const answer = await call({ port: gw.egressPort, path: `http://${host}/`, host })
+      const answer = await callProxy(gw.egressPort, `http://${host}/`)
       expect(answer, host).toMatchObject({ status: 200, body: 'hello httpd2' })
     }
   })
 
-  test.each(['web-svc', 'web-svc:8080', 'web-svc.default', 'web-svc.default.svc.cluster.local:8080'])(
-    'matches Host %s of a request in absolute form, whose own host decides',
-    async (host) => {
-      await using tomcat = await startUpstream('hello httpd2')
-      const yaml =
-        seedFixture('s03-weights', { tomcat: 100, httpd: 0 }) +
-        workload('tomcat-svc', 'tomcat', { port: tomcat.port })
-      await using gw = await startGateway(yaml, { egressProxy: true })
-      const answer = await call({ port: gw.egressPort, path: 'http://web-svc:8080/', host })
-      expect(answer).toMatchObject({ status: 200, body: 'hello httpd2' })
-    },
-  )
+  test.each([
+    'web-svc',
+    'web-svc:8080',
+    'web-svc.default',
+    'web-svc.default.svc.cluster.local:8080',
+  ])('matches Host %s of a request in absolute form, whose own host decides', async (host) => {
+    await using tomcat = await startUpstream('hello httpd2')
+    const yaml =
+      seedFixture('s03-weights', { tomcat: 100, httpd: 0 }) +
+      workload('tomcat-svc', 'tomcat', { port: tomcat.port })
+    await using gw = await startGateway(yaml, { egressProxy: true })
+    const answer = await callProxy(gw.egressPort, 'http://web-svc:8080/', { headers: { host } })
+    expect(answer).toMatchObject({ status: 200, body: 'hello httpd2' })
+  })
 })
 
 describe('S3 weights', () => {
@@ -117,7 +120,12 @@ describe('S4 a header match with port and subset', () => {
       workload('reviews', 'v2', { port: next.port, labels: v2 }) +
       anotherPort('reviews', 'v2', { port: nextNew.port, portName: 'http-new' })
     await using gw = await startGateway(yaml, { egressProxy: true })
-    const replies = await sendMany({ port: gw.egressPort, count: 4, url: 'http://reviews/', headers })
+    const replies = await sendMany({
+      port: gw.egressPort,
+      count: 4,
+      url: 'http://reviews/',
+      headers,
+    })
     expect(replies.map((reply) => reply.body)).toEqual(Array(4).fill(expected))
   })
 })
@@ -130,8 +138,7 @@ describe('S5 two VirtualServices for one host', () => {
     await using gw = await startGateway(yaml, { egressProxy: true, labels: LABELS, ports: [80] })
     const host = 'web-svc.default.svc.cluster.local'
     const inside = async (path: string): Promise<unknown> => {
-      const url = `http://${host}:8080${path}`
-      const answer = await call({ port: gw.egressPort, path: url, host: `${host}:8080` })
+      const answer = await callProxy(gw.egressPort, `http://${host}:8080${path}`)
       return answer.headers['x-rule'] ?? answer.status
     }
     expect(await inside('/beta')).toBe('beta-only')
@@ -157,8 +164,7 @@ describe('S6 a VirtualService that lists a gateway', () => {
     const yaml = seedFixture('s06-gateway-only')
     const files = { 'vs.yaml': yaml, 'web.yaml': workload('web-svc', 'web', { port: web.port }) }
     await using gw = await startGateway(files, { egressProxy: true, labels: LABELS, ports: [80] })
-    const inside = (): ReturnType<typeof call> =>
-      call({ port: gw.egressPort, path: 'http://web-svc:8080/', host: 'web-svc:8080' })
+    const inside = (): Promise<Answer> => callProxy(gw.egressPort, 'http://web-svc:8080/')
     expect((await inside()).headers['x-rule']).toBeUndefined()
     const [advice] = await problemsOf(gw, 'gateway-only-short-host')
     expect(advice?.name).toBe('web-svc-vs')

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { clusterOf, problemsOf } from '../support/admin-view.ts'
-import { type Answer, call } from '../support/call.ts'
-import { connectThrough } from '../support/connect-tunnel.ts'
+import type { Answer } from '../support/call.ts'
 import { startDnsServer } from '../support/dns-server.ts'
+import { callProxy, openTunnel, refusedTunnel } from '../support/egress.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { RawServer } from '../support/raw-socket.ts'
+import { RawServer, RawSocket } from '../support/raw-socket.ts'
 import { seedFixture } from '../support/seed-fixture.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { waitFor } from '../support/wait.ts'
@@ -14,7 +14,7 @@ import { workload } from '../support/workload.ts'
 const REGISTRY_ONLY = seedFixture('s25-policy', { mode: 'REGISTRY_ONLY' })
 
 function ask(gw: TestGateway, authority: string): Promise<Answer> {
-  return call({ port: gw.egressPort, path: `http://${authority}/`, host: authority })
+  return callProxy(gw.egressPort, `http://${authority}/`)
 }
 
 describe('S21 a ServiceEntry with a block of addresses and static endpoints', () => {
@@ -37,10 +37,11 @@ describe('S21 a ServiceEntry with a block of addresses and static endpoints', ()
       const names = new Set<string>()
       // Two endpoints at even chances: 64 tunnels miss one of them once in 2^63 runs.
       for (let tunnel = 0; tunnel < 64 && names.size < 2; tunnel++) {
-        const { status, client } = await connectThrough(gw.egressPort, authority)
+        const { status, socket } = await openTunnel(gw.egressPort, authority, 'ping')
         expect(status).toBe(200)
-        client.write('ping')
-        const [, name = ''] = /(first|second):ping/.exec(await client.until(/:ping/)) ?? []
+        const client = new RawSocket(socket)
+        socket.resume()
+        const [, name = ''] = /^(first|second):ping$/.exec(await client.until('ping')) ?? []
         names.add(name)
         client.destroy()
       }
@@ -55,17 +56,23 @@ describe('S21 a ServiceEntry with a block of addresses and static endpoints', ()
   test('an address outside the block and another port stay unknown', async () => {
     const yaml = seedFixture('s21-external', { first: 1, second: 2 })
     await using gw = await startGateway(yaml + REGISTRY_ONLY, { egressProxy: true })
-    for (const authority of ['192.192.193.57:443', '192.192.192.57:8443', 'ext-svc.example.com:80']) {
-      const { status, client } = await connectThrough(gw.egressPort, authority)
-      client.destroy()
-      expect(status, authority).toBe(403)
+    for (const authority of [
+      '192.192.193.57:443',
+      '192.192.192.57:8443',
+      'ext-svc.example.com:80',
+    ]) {
+      expect((await refusedTunnel(gw.egressPort, authority)).status, authority).toBe(403)
     }
   })
 
   test('the block and the resolution are repaired, and both repairs are shown', async () => {
     await using gw = await startGateway(seedFixture('s21-external', { first: 1, second: 2 }))
     const [block] = await problemsOf(gw, 'cidr-host-bits')
-    expect(block).toMatchObject({ severity: 'warning', name: 'external', path: 'spec.addresses[0]' })
+    expect(block).toMatchObject({
+      severity: 'warning',
+      name: 'external',
+      path: 'spec.addresses[0]',
+    })
     expect(`${block?.message} ${block?.hint}`).toContain('192.192.192.0/24')
     const [resolution] = await problemsOf(gw, 'enum-repaired')
     expect(resolution).toMatchObject({ severity: 'warning', path: 'spec.resolution' })
@@ -80,8 +87,8 @@ describe('S22 a public name with a fixed endpoint', () => {
     const yaml = seedFixture('s22-public-name', { endpoint: endpoint.port })
     await using gw = await startGateway(yaml, { egressProxy: true, resolvers: [dns.address] })
     expect(await ask(gw, 'www.baidu.com:8080')).toMatchObject({ body: 'from the endpoint' })
-    const { status, client } = await connectThrough(gw.egressPort, 'www.baidu.com:8080')
-    client.destroy()
+    const { status, socket } = await openTunnel(gw.egressPort, 'www.baidu.com:8080')
+    socket.destroy()
     expect(status).toBe(200)
     expect(endpoint.seen[0]?.headers.host).toBe('www.baidu.com:8080')
     expect(dns.questions).toEqual([])

@@ -44,7 +44,8 @@ export async function clusterOf(gw: TestGateway, name: string): Promise<ShownClu
   const response = await get(gw, '/clusters?format=json')
   const { clusters } = (await response.json()) as { clusters: ShownCluster[] }
   const found = clusters.find((cluster) => cluster.name === name)
-  if (found === undefined) throw new Error(`no ${name} in ${clusters.map((one) => one.name).join()}`)
+  if (found === undefined)
+    throw new Error(`no ${name} in ${clusters.map((one) => one.name).join()}`)
   return found
 }
 
@@ -66,6 +67,8 @@ export async function metricOf(
   const wanted = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
   const samples = exposition
     .split('\n')
-    .filter((line) => line.startsWith(`${metric}{`) && wanted.every((label) => line.includes(label)))
+    .filter(
+      (line) => line.startsWith(`${metric}{`) && wanted.every((label) => line.includes(label)),
+    )
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
 }

@@ -83,14 +83,29 @@ export async function runCommand(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   await using running = startCommand(args, options)
-  return running.exit()
+  // Awaited here: disposing of a running command kills it.
+  return await running.exit()
+}
+
+export interface ReadyListener {
+  /** `*:80` or `egress` */
+  readonly name: string
+  readonly type: string
+  readonly address: string
+  readonly gatewayPorts: readonly number[]
 }
 
 /** The `ready` line of `tidegate run --log-format json`. */
 export interface ReadyLine {
   readonly generation: number
-  /** `*:80 on 127.0.0.1:41234` */
-  readonly listeners: readonly string[]
+  readonly listeners: readonly {
+    /** `*:80` or `egress` */
+    readonly name: string
+    readonly type: string
+    /** `127.0.0.1:41234` */
+    readonly address: string
+    readonly gatewayPorts: readonly number[]
+  }[]
   readonly admin: string | null
   readonly status: string | null
 }
@@ -108,9 +123,9 @@ export class ServingCommand extends RunningCommand {
 
   /** Bound port of a listener: `*:80` or `egress`. */
   port(name: string): number {
-    const found = this.ready.listeners.find((line) => line.startsWith(`${name} on `))
-    if (found === undefined) throw new Error(`no ${name} in ${this.ready.listeners.join()}`)
-    return Number(found.slice(found.lastIndexOf(':') + 1))
+    const found = this.ready.listeners.find((listener) => listener.name === name)
+    if (found === undefined) throw new Error(`no ${name} in ${JSON.stringify(this.ready)}`)
+    return Number(found.address.slice(found.address.lastIndexOf(':') + 1))
   }
 
   async untilLogged(message: string | RegExp): Promise<Readonly<Record<string, unknown>>> {

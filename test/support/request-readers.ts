@@ -43,7 +43,8 @@ export function readStrictly(text: string, start = 0): Reading & { readonly end:
     }
     const framing = strictFraming(fields)
     if (typeof framing === 'string') return { requests, broken: framing, end: at }
-    const body = framing === -1 ? strictChunks(text, headEnd + 4) : counted(text, headEnd + 4, framing)
+    const body =
+      framing === -1 ? strictChunks(text, headEnd + 4) : counted(text, headEnd + 4, framing)
     if (body === null) return { requests, broken: 'chunk syntax', end: at }
     requests.push({ method: line[1]!, target: line[2]!, fields, ...body })
     if (!body.complete) break
@@ -125,7 +126,8 @@ const BY_LENGTH: SloppyReader = {
   },
   framing(fields) {
     const length = fields.findLast((field) => field.startsWith('content-length:'))
-    if (length !== undefined) return Number.parseInt(length.slice('content-length:'.length), 10) || 0
+    if (length !== undefined)
+      return Number.parseInt(length.slice('content-length:'.length), 10) || 0
     return fields.some((field) => /^transfer-encoding:.*chunked/i.test(field)) ? -1 : 0
   },
   chunkSize: (line) => Number.parseInt(line, 16),
@@ -195,7 +197,8 @@ function readSloppily(text: string, reader: SloppyReader): Reading {
     const [method = '', target = ''] = first.split(' ')
     const fields = lines.map(normalField)
     const length = reader.framing(fields)
-    const body = length === -1 ? sloppyChunks(text, head.end, reader) : counted(text, head.end, length)
+    const body =
+      length === -1 ? sloppyChunks(text, head.end, reader) : counted(text, head.end, length)
     requests.push({ method, target, fields, body: body.body, complete: body.complete })
     if (!body.complete) break
     at = body.end

@@ -17,7 +17,7 @@ export interface ReplayOptions {
   readonly then?: 'half-close' | 'wait'
 }
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 5_000
 
 /**
  * Sends `pieces` on a connection of their own, each in a turn of the event loop of its own, then
@@ -69,7 +69,8 @@ function open(options: ReplayOptions): Socket {
     return connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   }
   const { ca, serverName: servername } = tls
-  const socket = connectSecure({ port, host: '127.0.0.1', ca, servername, allowHalfOpen: true })
+  const socket = connectSecure({ port, host: '127.0.0.1', ca, servername })
+  socket.allowHalfOpen = true
   socket.setNoDelay(true)
   return socket
 }
@@ -95,10 +96,13 @@ export function readAnswers(text: string, methods: readonly string[] = []): read
     const headEnd = text.indexOf('\r\n\r\n', at)
     const head = text.slice(at, headEnd)
     const line = STATUS_LINE.exec(head.split('\r\n')[0]!)
-    if (headEnd === -1 || line === null) throw new Error(`no answer: ${JSON.stringify(text.slice(at))}`)
+    if (headEnd === -1 || line === null)
+      throw new Error(`no answer: ${JSON.stringify(text.slice(at))}`)
     const status = Number(line[1])
     const bodiless = status < 200 || status === 204 || status === 304 || methods[final] === 'HEAD'
-    const { body, end } = bodiless ? { body: '', end: headEnd + 4 } : readBody(text, head, headEnd + 4)
+    const { body, end } = bodiless
+      ? { body: '', end: headEnd + 4 }
+      : readBody(text, head, headEnd + 4)
     if (status >= 200) final++
     answers.push({ status, head, body })
     at = end

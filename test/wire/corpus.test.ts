@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { replay, readAnswers } from '../support/wire-client.ts'
+import { isGuarded, OPEN_HOST, WireBench } from '../support/wire-gateway.ts'
+import { corpus } from './corpus/all.ts'
+import type { WireCase } from './corpus/case.ts'
+
+let bench: WireBench
+
+beforeAll(async () => {
+  bench = await WireBench.start()
+})
+
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]()
+})
+
+type Split = (bytes: string) => readonly string[]
+
+const whole: Split = (bytes) => [bytes]
+const byByte: Split = (bytes) => [...bytes]
+/** Behind each CR, so that every CRLF is cut in two. */
+const atLineEnds: Split = (bytes) => bytes.split(/(?<=\r)/)
+
+async function run(wire: WireCase, split: Split, port = bench.gateway.port(80), tls = false) {
+  bench.backend.mark()
+  const options = tls ? { port, tls: { ca: bench.ca, serverName: OPEN_HOST } } : { port }
+  const { text, clean } = await replay(split(wire.bytes), options)
+  const requests = await bench.settled()
+  const { expected } = wire
+  const methods = wire.bytes.startsWith('HEAD ') ? ['HEAD'] : []
+  const answers = readAnswers(text, methods).filter(({ status }) => status >= 200)
+
+  expect(bench.backend.findings, 'what the readers disagree on').toEqual([])
+  expect(requests.filter(isGuarded), 'requests smuggled past the guard').toEqual([])
+  expect(answers.map(({ status }) => status)).toEqual(
+    expected.answers.map((statuses) => expect.toBeOneOf([...statuses])),
+  )
+  if (expected.mayReset !== true) expect(clean, 'the connection ended without a reset').toBe(true)
+  const complete = requests.filter((request) => request.complete)
+  expect(complete.length, 'complete requests at the backend').toBe(expected.forwarded)
+  if (expected.begun !== true) expect(requests.length).toBe(complete.length)
+  const last = complete.at(-1)
+  if (expected.target !== undefined) expect(last?.target).toBe(expected.target)
+  if (expected.body !== undefined) expect(last?.body).toBe(expected.body)
+  expect(last?.fields ?? []).toEqual(expect.arrayContaining([...(expected.has ?? [])]))
+  const names = (last?.fields ?? []).map((field) => field.slice(0, field.indexOf(':')))
+  for (const name of expected.lacks ?? []) expect(names).not.toContain(name)
+}
+
+test('no two cases have the same name', () => {
+  expect(new Set(corpus.map(({ name }) => name)).size).toBe(corpus.length)
+})
+
+describe('in one piece', () => {
+  test.each(corpus)('$name', (wire) => run(wire, whole))
+})
+
+describe('cut within every line end', () => {
+  test.each(corpus)('$name', (wire) => run(wire, atLineEnds))
+})
+
+/** Beyond this many bytes one byte at a time takes long and shows nothing new. */
+const MAX_DRIPPED = 1500
+
+describe('byte by byte', () => {
+  test.each(corpus.filter(({ bytes }) => bytes.length <= MAX_DRIPPED))('$name', (wire) =>
+    run(wire, byByte),
+  )
+})
+
+describe('over TLS', () => {
+  test.each(corpus.filter((_, i) => i % 4 === 0))('$name', (wire) =>
+    run(wire, whole, bench.gateway.port(443), true),
+  )
+})
