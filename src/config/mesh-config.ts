@@ -18,6 +18,40 @@ import {
 } from './schema.ts'
 import { checkShape } from './shape.ts'
 
+/** ProxyConfig.connectionSettings: what a connection from a client may cost. */
+const connectionSettings = object({
+  profile: oneOf('SIDECAR', 'EDGE'),
+  listenerPerConnectionBufferLimitBytes: integer,
+  clusterPerConnectionBufferLimitBytes: integer,
+  httpIdleTimeout: duration,
+  httpMaxConnectionDuration: duration,
+  httpDrainTimeout: duration,
+  httpRequestTimeout: duration,
+  httpRequestHeadersTimeout: duration,
+  httpStreamIdleTimeout: duration,
+  httpMaxStreamDuration: duration,
+  httpMaxConcurrentStreams: integer,
+  http2InitialStreamWindowSize: integer,
+  http2InitialConnectionWindowSize: integer,
+  httpHeadersWithUnderscoresAction: oneOf(
+    'HEADERS_WITH_UNDERSCORES_UNSPECIFIED',
+    'HEADERS_WITH_UNDERSCORES_ALLOW',
+    'HEADERS_WITH_UNDERSCORES_REJECT_REQUEST',
+    'HEADERS_WITH_UNDERSCORES_DROP_HEADER',
+  ),
+  httpMergeSlashes: boolean,
+  httpPathWithEscapedSlashesAction: oneOf(
+    'PATH_WITH_ESCAPED_SLASHES_UNSPECIFIED',
+    'KEEP_UNCHANGED',
+    'REJECT_REQUEST',
+    'UNESCAPE_AND_REDIRECT',
+    'UNESCAPE_AND_FORWARD',
+  ),
+  listenerConnectionLimit: integer,
+  globalDownstreamConnectionLimit: integer,
+})
+export type ConnectionSettingsSpec = Infer<typeof connectionSettings>
+
 /** Istio MeshConfig, the fields an edge reads. Other fields are Problems of severity info. */
 export const meshConfigSchema = object({
   outboundTrafficPolicy: object({
@@ -57,7 +91,9 @@ export const meshConfigSchema = object({
       requestId: object({ disabled: boolean }),
       attemptCount: object({ disabled: boolean }),
       envoyDebugHeaders: object({ disabled: boolean }),
+      preserveHttp1HeaderCase: boolean,
     }),
+    connectionSettings,
     drainDuration: duration,
     terminationDrainDuration: duration,
     proxyMetadata: map(string),

@@ -1,8 +1,15 @@
 import type { Server } from 'node:http'
 import { parse, type ParsedUrlQuery } from 'node:querystring'
-import type { FastifyReply, FastifyRequest, FastifyServerFactoryHandler } from 'fastify'
+import type {
+  FastifyError,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerFactoryHandler,
+} from 'fastify'
 import type { DownstreamExchange } from './exchange.ts'
 import { ForwardedExchange } from './fastify-exchange.ts'
+import { type NodeHeaders, NO_NODE_HEADERS } from './fastify-headers.ts'
+import { RelayedExchange } from './fastify-relay.ts'
 import { FastifyReplyFacade } from './fastify-reply.ts'
 import { FastifyRequestFacade } from './fastify-request.ts'
 import { FastifyServerFacade } from './fastify-server-facade.ts'
@@ -11,7 +18,7 @@ import { Headers } from './headers.ts'
 export interface FastifyBridgeOptions {
   /** Gets each exchange that no plugin answered. Must set `exchange.handler` before it returns. */
   readonly onRequest: (exchange: DownstreamExchange) => void
-  /** An error that Fastify let through; the request is answered 500. Default: not told. */
+  /** A plugin failed, which costs its request a 5xx or a reset. Default: not told. */
   readonly onPluginError?: (error: unknown) => void
 }
 
@@ -22,7 +29,7 @@ type NodeHandler = (request: FastifyRequestFacade, reply: FastifyReplyFacade) =>
  * has routes of its own: targets that a router would decode, refuse or not know cannot confuse it.
  */
 export const EXCHANGE_PATH = '/.tidegate/exchange'
-const ROUTED_METHOD = 'GET'
+export const ROUTED_METHOD = 'GET'
 const NO_QUERY: ParsedUrlQuery = Object.freeze(Object.create(null) as ParsedUrlQuery)
 const NO_HEADERS = new Headers()
 
@@ -38,9 +45,11 @@ export class FastifyBridge {
   hasPlugins: boolean
   /** Methods and plain paths may match a plugin's route, so the router gets to see them. */
   hasPluginRoutes: boolean
+  /** Proxied answers go through onSend hooks. */
+  hasSendHooks: boolean
 
   readonly #onRequest: (exchange: DownstreamExchange) => void
-  readonly #onPluginError: ((error: unknown) => void) | null
+  readonly #tellError: (error: unknown) => void
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
   #routing: FastifyRequestFacade | null
@@ -51,8 +60,9 @@ export class FastifyBridge {
     this.handler = this.#forward.bind(this)
     this.hasPlugins = false
     this.hasPluginRoutes = false
+    this.hasSendHooks = false
     this.#onRequest = options.onRequest
-    this.#onPluginError = options.onPluginError ?? null
+    this.#tellError = (error) => options.onPluginError?.(error)
     this.#routedMethods = new Set()
     this.#fastify = null
     this.#routing = null
@@ -66,7 +76,13 @@ export class FastifyBridge {
   /** Runs the instance's hooks for an exchange. Call it from the server's request callback. */
   dispatch(exchange: DownstreamExchange): void {
     const reply = new FastifyReplyFacade(exchange)
-    const request = new FastifyRequestFacade(exchange, reply, ROUTED_METHOD, EXCHANGE_PATH)
+    const request = new FastifyRequestFacade(
+      exchange,
+      reply,
+      ROUTED_METHOD,
+      EXCHANGE_PATH,
+      this.hasPlugins ? null : NO_NODE_HEADERS,
+    )
     reply.req = request
     if (this.hasPluginRoutes) this.#showTarget(request)
     this.#routing = request
@@ -75,10 +91,18 @@ export class FastifyBridge {
     } catch (error) {
       // The price of a plugin's mistake is this request and nothing else.
       reply.fail()
-      this.#onPluginError?.(error)
+      this.#tellError(error)
     }
     this.#routing = null
     if (request.isPending) request.wait()
+  }
+
+  /** onError hook, before any error handler writes an answer. */
+  takeError(request: FastifyRequest, error: FastifyError): void {
+    const { handler } = (request.raw as unknown as FastifyRequestFacade).exchange
+    if (handler instanceof RelayedExchange) handler.dropAnswer()
+    const { statusCode = 500 } = error
+    if (statusCode >= 500) this.#tellError(error)
   }
 
   #showTarget(request: FastifyRequestFacade): void {
@@ -99,42 +123,46 @@ export class FastifyBridge {
   /** The router calls this once per request, right after a route has matched. */
   #parseQuery(): ParsedUrlQuery {
     const request = this.#routing
-    if (request === null) return NO_QUERY
+    if (request === null || !this.hasPlugins) return NO_QUERY
     request.unveil()
     const { query } = request.exchange.request
-    return this.hasPlugins && query !== '' ? parse(query.slice(1)) : NO_QUERY
+    return query !== '' ? parse(query.slice(1)) : NO_QUERY
   }
 
   #forward(request: FastifyRequest, reply: FastifyReply): void {
     const facade = request.raw as unknown as FastifyRequestFacade
-    if (this.hasPlugins) this.#forwardObserved(facade, reply)
+    if (this.hasPlugins) this.#forwardObserved(facade, request, reply)
     else if (facade.forward()) {
       reply.hijack()
       this.#give(facade.exchange)
     }
   }
 
-  #forwardObserved(facade: FastifyRequestFacade, reply: FastifyReply): void {
-    const raw = facade.reply
-    const headers = reply.getHeaders()
-    const isWatched = raw.listenerCount('finish') > 0 || facade.listenerCount('close') > 0
-    let extra = NO_HEADERS
-    if (Object.keys(headers).length > 0) {
-      for (const [name, value] of Object.entries(headers)) {
-        if (value !== undefined) raw.setHeader(name, value)
-      }
-      // Throws for an unclean header: before the exchange is given away, so that it costs a 500.
-      extra = raw.toHeaders()
-    }
-    if (!facade.forward()) return
-    reply.hijack()
+  #forwardObserved(facade: FastifyRequestFacade, request: FastifyRequest, reply: FastifyReply): void {
+    facade.adoptHeaders(request.headers as NodeHeaders)
     const waited = facade.exchange.handler === facade
-    if (isWatched || extra.size > 0) {
-      const exchange = new ForwardedExchange(facade, extra)
-      this.#give(exchange)
-      facade.exchange.handler = exchange
-    } else this.#give(facade.exchange)
+    const exchange = this.hasSendHooks
+      ? new RelayedExchange(facade, reply, this.#tellError)
+      : this.#observed(facade, reply)
+    if (!facade.forward()) return
+    if (!this.hasSendHooks) reply.hijack()
+    // Before the proxy has it: the proxy stops the client when it has no room.
+    if (waited) facade.exchange.resumeRequestBody()
+    if (exchange !== null) facade.exchange.handler = exchange
+    this.#give(exchange ?? facade.exchange)
     if (waited) facade.replay(facade.exchange.handler)
+  }
+
+  /** Null: no plugin wants a part in the answer. */
+  #observed(facade: FastifyRequestFacade, reply: FastifyReply): ForwardedExchange | null {
+    const raw = facade.reply
+    const isWatched = raw.listenerCount('finish') > 0 || facade.listenerCount('close') > 0
+    const headers = reply.getHeaders()
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined) raw.setHeader(name, value)
+    }
+    const extra = raw.hasHeaders ? raw.toHeaders() : NO_HEADERS
+    return isWatched || extra.size > 0 ? new ForwardedExchange(facade, extra) : null
   }
 
   /** Fastify would catch, and forget, what the proxy throws; an error there is a bug and must show. */

@@ -132,6 +132,6 @@ export class ForwardedExchange implements DownstreamExchange, ExchangeHandler {
 }
 
 /** Fields whose lines add up rather than replace each other. */
-function isAdded(name: string): boolean {
+export function isAdded(name: string): boolean {
   return name === 'set-cookie' || name === 'vary'
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { DownstreamExchange } from './exchange.ts'
+import { checkField } from './fastify-headers.ts'
 import type { FastifyRequestFacade } from './fastify-request.ts'
-import { isFieldValue, isToken } from './field-syntax.ts'
 import { isConnectionSpecific, parseContentLength } from './h2-fields.ts'
 import { Headers } from './headers.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
@@ -65,10 +65,14 @@ export class FastifyReplyFacade extends EventEmitter {
     return this.req?.socket ?? null
   }
 
+  /** Throws for a field that is not clean: here, where the plugin that sets it can be told. */
   setHeader(name: string, value: HeaderValue): this {
     if (this.headersSent) throw headersSentError()
+    const key = name.toLowerCase()
+    if (typeof value === 'object') for (const each of value) checkField(key, each)
+    else checkField(key, typeof value === 'number' ? String(value) : value)
     this.#headers ??= new Map()
-    this.#headers.set(name.toLowerCase(), value)
+    this.#headers.set(key, value)
     return this
   }
 
@@ -147,10 +151,10 @@ export class FastifyReplyFacade extends EventEmitter {
     return this
   }
 
-  addTrailers(trailers: Readonly<Record<string, string>>): void {
-    const fields: string[] = []
-    for (const [name, value] of Object.entries(trailers)) addField(fields, name, value)
-    this.#trailers = new Headers(fields)
+  /** May be called by more than one: by plugins, and for the trailers of a proxied answer. */
+  addTrailers(trailers: Readonly<Record<string, HeaderValue>>): void {
+    this.#trailers ??= new Headers()
+    this.#trailers.fields.push(...toHeaders(Object.entries(trailers)).fields)
   }
 
   flushHeaders(): void {
@@ -219,6 +223,7 @@ export class FastifyReplyFacade extends EventEmitter {
     this.statusCode = 500
     this.headersSent = true
     this.writableEnded = true
+    this.#tellStatus()
     this.exchange.sendWhole(500, new Headers(['content-type', 'text/plain']), FAILURE_TEXT)
   }
 
@@ -238,7 +243,8 @@ export class FastifyReplyFacade extends EventEmitter {
     this.writableEnded = true
     this.#beginAnswer()
     if (body === null || body.length === 0) {
-      const length = exchange.request.method === 'HEAD' ? Math.max(0, this.#contentLength()) : 0
+      const bodiless = exchange.request.method === 'HEAD' || statusCode === 304
+      const length = bodiless ? Math.max(0, this.#contentLength()) : 0
       exchange.sendHead(statusCode, headers, withTrailers ? UNKNOWN_LENGTH : length, !withTrailers)
       if (withTrailers) exchange.sendEnd(this.#trailers)
     } else exchange.sendWhole(statusCode, headers, body)
@@ -250,6 +256,12 @@ export class FastifyReplyFacade extends EventEmitter {
       this.exchange.closeAfter()
     }
     this.req?.answer()
+    this.#tellStatus()
+  }
+
+  /** The proxy hears what became of its status, for the log. */
+  #tellStatus(): void {
+    this.exchange.handler?.onStatusReplaced?.(this.statusCode)
   }
 
   #contentLength(): number {
@@ -272,11 +284,7 @@ function toHeaders(entries: Iterable<readonly [string, HeaderValue]>): Headers {
 function addField(fields: string[], rawName: string, value: string): void {
   const name = rawName.toLowerCase()
   if (name === 'content-length' || isConnectionSpecific(name)) return
-  if (!isToken(name) || !isFieldValue(value)) {
-    throw Object.assign(new TypeError(`Invalid character in header content ["${name}"]`), {
-      code: 'ERR_INVALID_CHAR',
-    })
-  }
+  checkField(name, value)
   fields.push(name, value)
 }
 

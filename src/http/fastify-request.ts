@@ -126,8 +126,7 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
 
   /** One of a plugin's own routes has matched. */
   keepNoBody(): void {
-    this.#body ??= new FastifyBody(this.exchange)
-    this.#body.keepNothing()
+    this.#hold().keepNothing()
   }
 
   /** A plugin answers. It may go on reading the body until the answer is complete. */
@@ -177,8 +176,7 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
   }
 
   protected override openBody(): Readable {
-    this.#body ??= new FastifyBody(this.exchange)
-    const stream = this.#body.open()
+    const stream = this.#hold().open()
     if (this.#state !== PENDING && this.#state !== ANSWERED) stream.destroy()
     return stream
   }
@@ -186,14 +184,19 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
   onRequestBody(chunk: Buffer): void {
     const isRead =
       this.#state === PENDING || (this.#state === ANSWERED && !this.reply.writableEnded)
-    if (!isRead) return
-    this.#body ??= new FastifyBody(this.exchange)
-    this.#body.take(chunk)
+    if (isRead) this.#hold().take(chunk)
   }
 
   onRequestEnd(trailers: Headers | null): void {
-    this.#body ??= new FastifyBody(this.exchange)
-    this.#body.end(trailers)
+    this.#hold().end(trailers)
+  }
+
+  #hold(): FastifyBody {
+    if (this.#body === null) {
+      this.#body = new FastifyBody(this.exchange)
+      if (this.#state === ANSWERED) this.#body.keepNothing()
+    }
+    return this.#body
   }
 
   onDownstreamDrain(): void {

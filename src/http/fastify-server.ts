@@ -3,8 +3,9 @@ import fastify, {
   type FastifyPluginAsync,
   type FastifyPluginCallback,
 } from 'fastify'
-import { guardHooks } from './fastify-hooks.ts'
 import { EXCHANGE_PATH, FastifyBridge, type FastifyBridgeOptions } from './fastify-bridge.ts'
+import { watchHooks } from './fastify-hooks.ts'
+import { GatewayRoutes } from './fastify-routes.ts'
 
 /** A user's Fastify plugin, ready to be called, and its options. */
 export interface GatewayPlugin {
@@ -28,13 +29,11 @@ export interface GatewayFastify {
 
 /** Longest parameter of a plugin's route: more than any target the wire lets in. */
 const MAX_PARAM_LENGTH = 65_536
-/** Methods that Fastify would parse a body for; here bodies belong to the proxy. */
-const METHODS_WITH_BODY = ['DELETE', 'OPTIONS', 'PATCH', 'PUT', 'POST', 'QUERY'] as const
 
 /**
  * Builds the Fastify instance of an HTTP listener: one catch-all handler that gives the exchange to
- * `onRequest`, and the users' plugins, whose hooks run for every exchange. Fastify itself never
- * parses a body, never answers 404 or 400, and keeps serving while it closes.
+ * `onRequest`, and the users' plugins, whose hooks run for every exchange. For what is proxied
+ * Fastify itself never parses a body, never answers 404 or 400, and keeps serving while it closes.
  */
 export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFastify {
   const bridge = new FastifyBridge(options)
@@ -49,9 +48,8 @@ export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFas
   })
   const plugins = options.plugins ?? []
   bridge.hasPlugins = plugins.length > 0
-  for (const method of METHODS_WITH_BODY) instance.addHttpMethod(method, WITHOUT_BODY)
-  instance.get(EXCHANGE_PATH, { exposeHeadRoute: false }, bridge.handler)
   if (bridge.hasPlugins) loadPlugins(instance, bridge, plugins)
+  else instance.get(EXCHANGE_PATH, { exposeHeadRoute: false }, bridge.handler)
   return {
     bridge,
     instance,
@@ -64,27 +62,26 @@ export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFas
   }
 }
 
-/** Fastify's types lack overrideExisting. */
-const WITHOUT_BODY: { hasBody: boolean; overrideExisting: boolean } = {
-  hasBody: false,
-  overrideExisting: true,
-}
-
 function loadPlugins(
   instance: FastifyInstance,
   bridge: FastifyBridge,
   plugins: readonly GatewayPlugin[],
 ): void {
-  // For exchanges that match no plugin's route while the router looks at real targets.
-  instance.all('*', bridge.handler)
-  bridge.setRoutedMethods(instance.supportedMethods)
-  guardHooks(instance)
-  instance.addHook('onRoute', (route) => {
-    if (route.url !== '*') bridge.hasPluginRoutes = true
+  const routes = new GatewayRoutes(bridge)
+  watchHooks(instance, (name) => {
+    if (name === 'onSend') bridge.hasSendHooks = true
   })
+  routes.prepare(instance)
   for (const { plugin, options } of plugins) {
     void instance.register(unencapsulated(plugin), options ?? {})
   }
+  // Behind the plugins: their onRoute hooks, with which some add themselves to routes, see it too.
+  void instance.register(
+    unencapsulated((last, _options, done) => {
+      routes.addCatchAll(last)
+      done()
+    }),
+  )
 }
 
 const SKIP_OVERRIDE = Symbol.for('skip-override')

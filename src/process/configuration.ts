@@ -40,6 +40,8 @@ export class Configuration {
   #mesh: MeshConfigSpec | null = null
   #last: LoadedConfiguration | null = null
   #extras = ''
+  /** The last compilation threw: the same files are compiled again. */
+  #unfinished = false
 
   constructor(options: ConfigurationOptions) {
     this.#options = options
@@ -52,11 +54,13 @@ export class Configuration {
     const mesh = this.#meshConfig(loaded.set, problems)
     const descriptors = this.#rateLimitConfigs(problems)
     const extras = JSON.stringify([mesh, descriptors])
-    const changed = this.#last === null || loaded.changed || extras !== this.#extras
+    const changed =
+      this.#unfinished || this.#last === null || loaded.changed || extras !== this.#extras
     this.#extras = extras
     if (!changed && this.#last !== null) {
       return { ...this.#last, problems: [...problems, ...this.#compileProblems], changed: false }
     }
+    this.#unfinished = true
     const compiled = compileSnapshot({
       set: loaded.set,
       generation: (this.#last?.snapshot.generation ?? 0) + 1,
@@ -68,6 +72,7 @@ export class Configuration {
       filterFactories: this.#options.filterFactories,
       rateLimitConfigs: descriptors,
     })
+    this.#unfinished = false
     this.#compileProblems = compiled.problems
     this.#last = {
       snapshot: compiled.snapshot,

@@ -16,7 +16,19 @@ export function problemText(problem: Problem): string {
     problem.path.length === 0 ? null : formatPath(problem.path),
   ].filter((part) => part !== null)
   const hint = problem.hint === null ? '' : ` (${problem.hint})`
-  return `${where.length === 0 ? '' : `${where.join(' ')}: `}${problem.message}${hint} [${problem.code}]`
+  const place = where.length === 0 ? '' : `${where.join(' ')}: `
+  return printable(`${place}${problem.message}${hint} [${problem.code}]`)
+}
+
+/** Control characters, line separators and what turns the direction of text around. */
+const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
+
+/** Text of a file can neither steer a terminal nor begin a line of its own. */
+function printable(text: string): string {
+  return text.replace(
+    UNPRINTABLE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Logs what is new since the last set of problems, and says when all are gone. */

@@ -6,17 +6,13 @@ import { sendLocalReply } from './local-reply.ts'
 export const PASSTHROUGH = 'PassthroughCluster'
 export const BLACK_HOLE = 'BlackHoleCluster'
 
-/**
- * REGISTRY_ONLY and a host nobody declared: 502 as in Istio, and 403 for CONNECT, which no sidecar
- * answers. The body names the host and what to do.
- */
+/** REGISTRY_ONLY and a host nobody declared: 502 as in Istio, CONNECT too, with a body that names the host and the reason. */
 export function refuseEgress(exchange: Exchange, host: string): void {
   exchange.clusterLabel = BLACK_HOLE
-  const status = exchange.request.method === 'CONNECT' ? 403 : 502
   const body =
     `egress to ${host}:${exchange.port} is blocked: no Service, ServiceEntry or VirtualService declares ` +
     `this host on port ${exchange.port} and outboundTrafficPolicy is REGISTRY_ONLY\n`
-  sendLocalReply(exchange, status, new Headers(), body, '', 'direct_response')
+  sendLocalReply(exchange, 502, new Headers(), body, '', 'direct_response')
 }
 
 /** The host resolved to an address that unknown hosts must not reach: 403 that names both. */

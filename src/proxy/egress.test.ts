@@ -192,9 +192,9 @@ describe('CONNECT', () => {
     'api.test:8443',
     '203.0.113.8:8443',
     '198.51.100.1:8443',
-  ])('REGISTRY_ONLY: %s is 403', (authority) => {
+  ])('REGISTRY_ONLY: %s is 502', (authority) => {
     const client = connect(authority)
-    expect(client.status).toBe(403)
+    expect(client.status).toBe(502)
     expect(client.tunnel).toBe(false)
     finish(client)
     expect(bench.passthrough.asked).toEqual([])

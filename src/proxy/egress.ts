@@ -27,7 +27,12 @@ export function handleEgress(runtime: ProxyRuntime, downstream: DownstreamExchan
   const asked = port ?? (connect ? HTTPS_PORT : HTTP_PORT)
   const exchange = new Exchange(runtime, downstream, 'egress', asked)
   exchange.destinationHost = `${host}:${asked}`
-  const client = ownForwardedHeaders(request, exchange.connection, exchange.mesh)
+  const client = ownForwardedHeaders(
+    request,
+    exchange.connection,
+    exchange.mesh,
+    exchange.direction,
+  )
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
   request.headers.remove('proxy-authorization')

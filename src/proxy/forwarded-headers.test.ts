@@ -12,9 +12,11 @@ function owned(
   headers: readonly string[],
   mesh: Partial<MeshSettings> = {},
   scheme: 'http' | 'https' = 'http',
+  direction: 'ingress' | 'egress' = 'ingress',
 ): { request: Request; client: ClientView } {
   const request = requestOf({ headers, scheme })
-  return { request, client: ownForwardedHeaders(request, plainConnection, { ...MESH, ...mesh }) }
+  const settings = { ...MESH, ...mesh }
+  return { request, client: ownForwardedHeaders(request, plainConnection, settings, direction) }
 }
 
 function values(request: Request, name: string): string[] {
@@ -38,6 +40,12 @@ describe('x-forwarded-for', () => {
     const { request } = owned(incoming)
     expect(values(request, 'x-forwarded-for')).toEqual([outgoing])
   })
+})
+
+test('at egress an outside host does not learn the address of the pod', () => {
+  const { request, client } = owned([], { trustedProxies: 1 }, 'http', 'egress')
+  expect(values(request, 'x-forwarded-for')).toEqual([])
+  expect(client.clientAddress).toBe(PEER)
 })
 
 describe('trusted client', () => {

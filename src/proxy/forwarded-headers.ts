@@ -40,7 +40,7 @@ export interface ClientView {
 
 /**
  * Makes the headers the edge owns true: drops what a client may not say, appends the peer to
- * x-forwarded-for, sets x-forwarded-proto and x-request-id. The trusted client is the N-th entry
+ * x-forwarded-for (not at egress: an outside host learns no pod's address), sets x-forwarded-proto and x-request-id. The trusted client is the N-th entry
  * from the right of the incoming x-forwarded-for (gatewayTopology.numTrustedProxies = N), the
  * socket's peer when N is 0 or the list is shorter.
  */
@@ -48,17 +48,20 @@ export function ownForwardedHeaders(
   request: Request,
   connection: DownstreamConnection,
   mesh: MeshSettings,
+  direction: 'ingress' | 'egress',
 ): ClientView {
   dropUntrusted(request)
   const headers = request.headers
   const incoming = headers.combined('x-forwarded-for')
   const peer = connection.remoteAddress
   const trusted = mesh.trustedProxies
-  const clientAddress =
-    trusted > 0 && incoming !== null ? trustedHop(incoming, trusted, peer) : peer
-  headers.set('x-forwarded-for', incoming === null ? peer : `${incoming},${peer}`)
+  const trusts = direction === 'ingress' && trusted > 0
+  const clientAddress = trusts && incoming !== null ? trustedHop(incoming, trusted, peer) : peer
+  if (direction === 'ingress') {
+    headers.set('x-forwarded-for', incoming === null ? peer : `${incoming},${peer}`)
+  }
 
-  const proto = trusted > 0 ? headers.get('x-forwarded-proto') : null
+  const proto = trusts ? headers.get('x-forwarded-proto') : null
   if (proto === 'http' || proto === 'https') request.scheme = proto
   else headers.set('x-forwarded-proto', request.scheme)
 

@@ -22,7 +22,12 @@ export function handleHttp(
 ): void {
   const exchange = new Exchange(runtime, downstream, 'ingress', gatewayPort)
   const request = exchange.request
-  const client = ownForwardedHeaders(request, exchange.connection, exchange.mesh)
+  const client = ownForwardedHeaders(
+    request,
+    exchange.connection,
+    exchange.mesh,
+    exchange.direction,
+  )
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
   request.headers.set('x-envoy-external-address', client.clientAddress)

@@ -46,5 +46,7 @@ export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
     for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
   if (!headers.has('date')) headers.add('date', dateHeader(Date.now()))
   const server = exchange.mesh.serverHeader
-  if (server !== null) headers.set('server', server)
+  if (server === null) return
+  // What an outside server says of itself is the pod's to see; the edge hides what is inside.
+  if (exchange.direction === 'ingress' || !headers.has('server')) headers.set('server', server)
 }

@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 
 /**
- * Says what is wrong with a certificate and its key, or null when they can serve: both parse, they
- * belong together, and the certificate is not expired. Never repeats key material.
+ * Says what is wrong with a certificate and its key, or null when they can serve: both parse, and they
+ * belong together. Never repeats key material.
  */
-export function keyPairError(certificatePem: string, keyPem: string, nowMs: number): string | null {
+export function keyPairError(certificatePem: string, keyPem: string): string | null {
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(certificatePem)
@@ -18,8 +18,12 @@ export function keyPairError(certificatePem: string, keyPem: string, nowMs: numb
   } catch {
     return 'the private key is not a PEM private key without passphrase'
   }
-  if (certificate.validToDate.getTime() <= nowMs) {
-    return `the certificate expired at ${certificate.validToDate.toISOString()}`
-  }
   return null
+}
+
+/** Says since when a certificate is expired, or null. It is served all the same: clients judge it. */
+export function expiryNotice(certificatePem: string, nowMs: number): string | null {
+  const { validToDate } = new X509Certificate(certificatePem)
+  if (validToDate.getTime() > nowMs) return null
+  return `the certificate expired at ${validToDate.toISOString()}; clients will refuse it`
 }

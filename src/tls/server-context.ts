@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { keyPairError } from './key-pair.ts'
+import { expiryNotice, keyPairError } from './key-pair.ts'
 import type { CertificateSource, ServerTlsPlan } from './plan.ts'
 
 /** Files of a certificate are looked at again at most this often, when a handshake needs them. */
@@ -87,9 +87,10 @@ export class ServerContexts {
   #goodPair(source: CertificateSource): Pair | null {
     const id = source.kind === 'files' ? `${source.certificate}\0${source.key}` : ''
     const pair = readPair(source)
-    const error =
-      typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key, this.#now())
+    const error = typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key)
     if (typeof pair !== 'string' && error === null) {
+      const notice = expiryNotice(pair.certificate, this.#now())
+      if (notice !== null) this.#onProblem(`certificate ${source.name}: ${notice}`)
       if (id !== '') this.#keep(id, pair)
       return pair
     }

@@ -61,7 +61,7 @@ describe('S21 a ServiceEntry with a block of addresses and static endpoints', ()
       '192.192.192.57:8443',
       'ext-svc.example.com:80',
     ]) {
-      expect((await refusedTunnel(gw.egressPort, authority)).status, authority).toBe(403)
+      expect((await refusedTunnel(gw.egressPort, authority)).status, authority).toBe(502)
     }
   })
 

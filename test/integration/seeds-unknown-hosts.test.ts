@@ -67,13 +67,13 @@ describe('S25 hosts that nobody declared', () => {
     )
 
     const refused = await refusedTunnel(gw.egressPort, 'elsewhere.test:443')
-    expect(refused.status).toBe(403)
+    expect(refused.status).toBe(502)
     expect(refused.body).toContain('egress to elsewhere.test:443 is blocked')
-    expect(await counted(gw, 'BlackHoleCluster', '403')).toBe(1)
+    expect(await counted(gw, 'BlackHoleCluster', '502')).toBe(2)
     await logged(
       gw,
       '"CONNECT ',
-      ' 403 ',
+      ' 502 ',
       'elsewhere.test:443',
       ' BlackHoleCluster ',
       ' 127.0.0.1:',

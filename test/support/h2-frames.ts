@@ -33,6 +33,29 @@ export function headerBlock(fields: readonly (readonly [string, string])[]): Buf
   return Buffer.concat(parts)
 }
 
+/** SETTINGS_MAX_FRAME_SIZE unless somebody says otherwise. */
+const MAX_FRAME_BYTES = 16_384
+
+/** HEADERS, and as many CONTINUATION frames as the fields need. */
+export function headFrames(
+  stream: number,
+  fields: readonly (readonly [string, string])[],
+  flags: number,
+): Buffer[] {
+  const block = headerBlock(fields)
+  const frames: Buffer[] = []
+  for (let at = 0; at < block.length; at += MAX_FRAME_BYTES) {
+    const last = at + MAX_FRAME_BYTES >= block.length ? END_HEADERS : 0
+    const piece = block.subarray(at, at + MAX_FRAME_BYTES)
+    frames.push(
+      at === 0
+        ? frame(HEADERS, flags | last, stream, piece)
+        : frame(CONTINUATION, last, stream, piece),
+    )
+  }
+  return frames
+}
+
 function hpackString(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1')
   return Buffer.concat([hpackInteger(bytes.length, 7), bytes])

@@ -40,6 +40,12 @@ function nestedMaps(depth: number): string {
   return Array.from({ length: depth }, (_, level) => `${' '.repeat(level)}a:`).join('\n')
 }
 
+const RATE_LIMIT_FILTER = resource(
+  'EnvoyFilter',
+  '{ configPatches: [{ applyTo: HTTP_FILTER, match: { context: GATEWAY }, patch: { operation: INSERT_FIRST, value: { name: envoy.filters.http.ratelimit, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, domain: x } } } }] }',
+  'name: bomb, namespace: istio-system',
+)
+
 const METADATA = 'metadata: { name: x }'
 
 /** Name of the file -> what is in it. Each is wrong or odd in a way of its own. */
@@ -56,7 +62,8 @@ export const NASTY_FILES: Readonly<Record<string, () => string | Buffer>> = {
   'bomb.yaml': bomb,
   'bomb-in-resource.yaml': () => `${bomb()}\n${resource('Gateway', '{ servers: *a8 }')}`,
   'bomb-in-mesh.yaml': () => configMap('mesh', bomb()),
-  'bomb-in-descriptors.yaml': () => configMap('config.yaml', `domain: x\n${bomb()}`, 'limits'),
+  'bomb-in-descriptors.yaml': () =>
+    `${configMap('config.yaml', `domain: x\n${bomb()}`, 'limits')}---\n${RATE_LIMIT_FILTER}`,
   'cycle.yaml': () => `${resource('Gateway', '&s { servers: [*s] }')}`,
   'merge-cycle.yaml': () => 'a: &a\n  <<: *a\n  b: 1\n',
   'deep-list.yaml': () => '['.repeat(100_000),
