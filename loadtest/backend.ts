@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 
 /**
  * The backend of every comparison: counts heads of bodyless requests and answers each with a fixed
- * small response in one write. Prints its port.
+ * response in one write. Prints its port: `node backend.ts BODY_BYTES`.
  */
 const ANSWER =
   'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nhello world\n'

