@@ -28,6 +28,9 @@ const generated = writeGeneratedConfig({
   baidu: upstreams.baidu.port,
 })
 
+// However it ends: the folder holds a private key.
+process.on('exit', () => generated.remove())
+
 const log = createLog('info', process.stderr.isTTY ? 'pretty' : 'json')
 const gateway = await Gateway.start(
   {
@@ -68,7 +71,6 @@ function stop(): void {
   stopping = true
   void gateway.drain({ delayMs: 0, timeoutMs: DRAIN_MS }).then(() => {
     for (const upstream of Object.values(upstreams)) upstream.close()
-    generated.remove()
     process.exit(0)
   })
 }

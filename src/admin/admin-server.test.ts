@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { clusterPlanOf } from '../../test/support/exchange-records.ts'
 import { SecretText } from '../base/secret-text.ts'
 import { ClusterPlan } from '../clusters/plan.ts'
+import { Findings } from '../compile/findings.ts'
+import { meshSettings } from '../compile/mesh-settings.ts'
 import type { Problem } from '../config/problems.ts'
 import { compileHeaders } from '../routing/header-mutation.ts'
 import { HostTable } from '../routing/host-table.ts'
@@ -184,17 +186,7 @@ function snapshotOf(): Snapshot {
       unknownHost: new VirtualHost('block_all', [], false),
     },
     clusters: [web, secured],
-    mesh: {
-      accessLog: { enabled: true, encoding: 'TEXT', textFormat: null, jsonFormat: null },
-      trustedProxies: 0,
-      serverHeader: 'istio-envoy',
-      requestIdHeader: true,
-      attemptCountHeader: true,
-      debugHeaders: true,
-      pathNormalization: 'BASE',
-      drainDurationMs: 45_000,
-      retryAnyMethod: false,
-    },
+    mesh: meshSettings(null, false, new Findings()),
   }
 }
 

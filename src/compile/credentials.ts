@@ -1,7 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { SecretText } from '../base/secret-text.ts'
 import type { SecretBody } from '../config/kinds/kubernetes.ts'
 import type { Resource } from '../config/resource.ts'
+import { keyPairError } from '../tls/key-pair.ts'
 import type { CertificateSource } from '../tls/plan.ts'
 import { describe } from './findings.ts'
 
@@ -14,7 +14,12 @@ interface CredentialFault {
 
 export type Found<T> =
   | { readonly found: true; readonly value: T }
-  | { readonly found: false; readonly fault: CredentialFault }
+  | {
+      readonly found: false
+      readonly fault: CredentialFault
+      /** It is there and cannot be used: its last good version may be served instead. */
+      readonly broken: T | null
+    }
 
 const KUBERNETES_PREFIX = 'kubernetes://'
 const CA_SUFFIX = '-cacert'
@@ -38,7 +43,7 @@ export class Credentials {
   /** Keys `cert` and `key` go before `tls.crt` and `tls.key`. */
   keyPair(credentialName: string): Found<CertificateSource> {
     const secret = this.#find(credentialName)
-    if (!secret.found) return secret
+    if (!secret.found) return { ...secret, broken: null }
     const name = `kubernetes://${secret.value.metadata.namespace}/${secret.value.metadata.name}`
     const fields = new SecretFields(secret.value)
     for (const [certKey, keyKey] of [
@@ -54,12 +59,15 @@ export class Credentials {
           `Secret ${describe(secret.value)}: found keys ${certKey} and ${keyKey}, but they were empty`,
         )
       }
-      const wrong = pairFault(certificate, key)
-      if (wrong !== null) {
-        return missing('secret-invalid', `Secret ${describe(secret.value)}: ${wrong}`)
-      }
       const source = { kind: 'pem', name, certificate, key: new SecretText(key) } as const
-      return { found: true, value: source }
+      const wrong = keyPairError(certificate, key)
+      if (wrong === null) return { found: true, value: source }
+      const message = `Secret ${describe(secret.value)}: ${wrong}`
+      return {
+        found: false,
+        fault: { code: 'secret-invalid', message, hint: null },
+        broken: source,
+      }
     }
     return missing(
       'secret-keys-missing',
@@ -127,24 +135,6 @@ class SecretFields {
   }
 }
 
-/** What keeps a pair from serving, or null. Expiry is not looked at: a compilation has no clock. */
-function pairFault(certificatePem: string, keyPem: string): string | null {
-  let certificate: X509Certificate
-  try {
-    certificate = new X509Certificate(certificatePem)
-  } catch {
-    return 'the certificate is not a PEM certificate'
-  }
-  try {
-    const key = createPrivateKey(keyPem)
-    return certificate.checkPrivateKey(key)
-      ? null
-      : 'the private key does not belong to the certificate'
-  } catch {
-    return 'the private key is not a PEM private key without passphrase'
-  }
-}
-
 function missing(code: string, message: string, hint: string | null = null): Found<never> {
-  return { found: false, fault: { code, message, hint } }
+  return { found: false, fault: { code, message, hint }, broken: null }
 }

@@ -13,7 +13,7 @@ describe('MeshConfig settings', () => {
       debugHeaders: true,
       pathNormalization: 'BASE',
       drainDurationMs: 45_000,
-    retryAnyMethod: false,
+      retryAnyMethod: false,
     })
   })
 
@@ -34,14 +34,20 @@ describe('MeshConfig settings', () => {
 
   test('a JSON format is an object of strings', () => {
     const mesh = { accessLogEncoding: 'JSON' as const, accessLogFormat: '{"p":"%PROTOCOL%","n":1}' }
-    expect(meshSettings(mesh, false, new Findings()).accessLog.jsonFormat).toEqual({ p: '%PROTOCOL%' })
+    expect(meshSettings(mesh, false, new Findings()).accessLog.jsonFormat).toEqual({
+      p: '%PROTOCOL%',
+    })
   })
 
   test.each(['{', '[]', 'null', '"x"'])(
     'the JSON format %s falls back to the default and is reported',
     (accessLogFormat) => {
       const findings = new Findings()
-      const { accessLog } = meshSettings({ accessLogEncoding: 'JSON', accessLogFormat }, false, findings)
+      const { accessLog } = meshSettings(
+        { accessLogEncoding: 'JSON', accessLogFormat },
+        false,
+        findings,
+      )
       expect(accessLog.jsonFormat).toBeNull()
       expect(findings.sorted().map(({ code }) => code)).toEqual(['access-log-format-invalid'])
     },

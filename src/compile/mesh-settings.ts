@@ -1,10 +1,12 @@
 import { parseDurationMs } from '../base/duration.ts'
 import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
+import { connectionSettings } from './connection-settings.ts'
 import type { Findings } from './findings.ts'
 
 const DEFAULT_SERVER_HEADER = 'istio-envoy'
 const DEFAULT_DRAIN_DURATION_MS = 45_000
+const STANDARD_OUTPUT = '/dev/stdout'
 
 /**
  * Process-wide settings. Without any MeshConfig the access log is on, since a proxy that stays
@@ -17,7 +19,6 @@ export function meshSettings(
 ): MeshSettings {
   const given = mesh ?? {}
   const { gatewayTopology, proxyHeaders, drainDuration } = given.defaultConfig ?? {}
-  const normalization = given.pathNormalization?.normalization ?? 'DEFAULT'
   const server = proxyHeaders?.server
   return {
     accessLog: accessLog(mesh, findings),
@@ -26,7 +27,7 @@ export function meshSettings(
     requestIdHeader: proxyHeaders?.requestId?.disabled !== true,
     attemptCountHeader: proxyHeaders?.attemptCount?.disabled !== true,
     debugHeaders: proxyHeaders?.envoyDebugHeaders?.disabled !== true,
-    pathNormalization: normalization === 'DEFAULT' ? 'BASE' : normalization,
+    connections: connectionSettings(given, compat, findings),
     drainDurationMs:
       (drainDuration === undefined ? null : parseDurationMs(drainDuration)) ??
       DEFAULT_DRAIN_DURATION_MS,
@@ -39,6 +40,7 @@ function accessLog(mesh: MeshConfigSpec | null, findings: Findings): MeshSetting
   const isJson = accessLogEncoding === 'JSON'
   return {
     enabled: mesh === null || accessLogFile !== '',
+    file: accessLogFile === '' ? STANDARD_OUTPUT : accessLogFile,
     encoding: accessLogEncoding,
     textFormat: isJson || accessLogFormat === '' ? null : withNewline(accessLogFormat),
     jsonFormat: isJson && accessLogFormat !== '' ? jsonFormat(accessLogFormat, findings) : null,

@@ -34,6 +34,7 @@ export type AbortReason =
   | 'client-closed' // connection or stream closed by the client
   | 'protocol-error' // malformed body, trailers or frames after a valid head
   | 'timeout' // a wire timer (request, idle, write stall) fired
+  | 'too-long' // the exchange lasted longer than it may
   | 'shutdown' // drain deadline
   | 'plugin-failed' // a plugin broke off the answer that passed through it
 

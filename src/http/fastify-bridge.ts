@@ -7,17 +7,23 @@ import type {
   FastifyServerFactoryHandler,
 } from 'fastify'
 import type { DownstreamExchange } from './exchange.ts'
+import { PluginExchange } from './fastify-answer.ts'
 import { ForwardedExchange } from './fastify-exchange.ts'
-import { type NodeHeaders, NO_NODE_HEADERS } from './fastify-headers.ts'
+import type { NodeHeaders } from './fastify-headers.ts'
 import { RelayedExchange } from './fastify-relay.ts'
 import { FastifyReplyFacade } from './fastify-reply.ts'
-import { FastifyRequestFacade } from './fastify-request.ts'
+import { type AnswerWatcher, FastifyRequestFacade } from './fastify-request.ts'
 import { FastifyServerFacade } from './fastify-server-facade.ts'
 import { Headers } from './headers.ts'
 
 export interface FastifyBridgeOptions {
   /** Gets each exchange that no plugin answered. Must set `exchange.handler` before it returns. */
   readonly onRequest: (exchange: DownstreamExchange) => void
+  /**
+   * Gets each exchange that a plugin answers by itself, to watch it: with `exchange.handler` it is
+   * told how that goes. Default: not told.
+   */
+  readonly onPluginAnswer?: (exchange: DownstreamExchange) => void
   /** A plugin failed, which costs its request a 5xx or a reset. Default: not told. */
   readonly onPluginError?: (error: unknown) => void
 }
@@ -34,7 +40,7 @@ const NO_QUERY: ParsedUrlQuery = Object.freeze(Object.create(null) as ParsedUrlQ
 const NO_HEADERS = new Headers()
 
 /** Shows exchanges to a Fastify instance, and hands those it lets pass to the proxy. */
-export class FastifyBridge {
+export class FastifyBridge implements AnswerWatcher {
   /** `serverFactory` of the Fastify instance. */
   readonly factory: (handler: FastifyServerFactoryHandler, options: unknown) => Server
   /** `routerOptions.querystringParser` of the Fastify instance. */
@@ -49,6 +55,7 @@ export class FastifyBridge {
   hasSendHooks: boolean
 
   readonly #onRequest: (exchange: DownstreamExchange) => void
+  readonly #onPluginAnswer: ((exchange: DownstreamExchange) => void) | null
   readonly #tellError: (error: unknown) => void
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
@@ -62,6 +69,7 @@ export class FastifyBridge {
     this.hasPluginRoutes = false
     this.hasSendHooks = false
     this.#onRequest = options.onRequest
+    this.#onPluginAnswer = options.onPluginAnswer ?? null
     this.#tellError = (error) => options.onPluginError?.(error)
     this.#routedMethods = new Set()
     this.#fastify = null
@@ -81,7 +89,7 @@ export class FastifyBridge {
       reply,
       ROUTED_METHOD,
       EXCHANGE_PATH,
-      this.hasPlugins ? null : NO_NODE_HEADERS,
+      this.hasPlugins ? this : null,
     )
     reply.req = request
     if (this.hasPluginRoutes) this.#showTarget(request)
@@ -95,6 +103,13 @@ export class FastifyBridge {
     }
     this.#routing = null
     if (request.isPending) request.wait()
+  }
+
+  onPluginAnswer(facade: FastifyRequestFacade): void {
+    if (this.#onPluginAnswer === null) return
+    const exchange = new PluginExchange(facade)
+    facade.exchange.handler = exchange
+    this.#onPluginAnswer(exchange)
   }
 
   /** onError hook, before any error handler writes an answer. */
@@ -138,7 +153,11 @@ export class FastifyBridge {
     }
   }
 
-  #forwardObserved(facade: FastifyRequestFacade, request: FastifyRequest, reply: FastifyReply): void {
+  #forwardObserved(
+    facade: FastifyRequestFacade,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): void {
     facade.adoptHeaders(request.headers as NodeHeaders)
     const waited = facade.exchange.handler === facade
     const exchange = this.hasSendHooks

@@ -1,19 +1,18 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { AbortReason } from './exchange.ts'
-import { ForwardedExchange, isAdded } from './fastify-exchange.ts'
+import { FastifyAnswer } from './fastify-answer.ts'
+import { isAdded } from './fastify-exchange.ts'
 import type { HeaderValue, FastifyReplyFacade } from './fastify-reply.ts'
 import type { FastifyRequestFacade } from './fastify-request.ts'
 import { fieldObject } from './h2-fields.ts'
-import { Headers } from './headers.ts'
+import type { Headers } from './headers.ts'
 
 /** Answers of a known length up to this reach onSend hooks as one Buffer, longer ones as a stream. */
 export const MAX_WHOLE_ANSWER_BYTES = 16_384
 
 /** What hooks may lag behind before the upstream is stopped. */
 const READ_AHEAD_BYTES = 32_768
-
-const NO_HEADERS = new Headers()
 
 /** Body of a proxied answer on its way through plugins. */
 class AnswerStream extends Readable {
@@ -35,13 +34,12 @@ class AnswerStream extends Readable {
  * to Fastify, whose hooks may change status, headers and body before the reply facade writes them.
  * Tunnels and 1xx pass by.
  */
-export class RelayedExchange extends ForwardedExchange {
+export class RelayedExchange extends FastifyAnswer {
   readonly #facade: FastifyRequestFacade
-  readonly #raw: FastifyReplyFacade
   readonly #reply: FastifyReply
   readonly #onError: (error: unknown) => void
   #begun: boolean
-  #over: boolean
+  #dropped: boolean
   #tunnel: boolean
   #status: number
   /** Names the answer came with, and what plugins had set under them before. */
@@ -56,13 +54,12 @@ export class RelayedExchange extends ForwardedExchange {
     reply: FastifyReply,
     onError: (error: unknown) => void,
   ) {
-    super(facade, NO_HEADERS)
+    super(facade)
     this.#facade = facade
-    this.#raw = facade.reply
     this.#reply = reply
     this.#onError = onError
     this.#begun = false
-    this.#over = false
+    this.#dropped = false
     this.#tunnel = false
     this.#status = 0
     this.#replaced = []
@@ -71,8 +68,7 @@ export class RelayedExchange extends ForwardedExchange {
     this.#stream = null
     this.#waitsForRoom = false
     // `reply.sent`: until the proxy has answered, a plugin's own late answer is ignored.
-    this.#raw.writableEnded = true
-    this.#raw.once('close', () => this.#onClose())
+    this.raw.writableEnded = true
   }
 
   override get headSent(): boolean {
@@ -80,7 +76,7 @@ export class RelayedExchange extends ForwardedExchange {
   }
 
   override sendHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean {
-    if (this.#begun || this.#over) return true
+    if (this.#begun || this.isOver) return true
     this.#begin(status, headers, bodyLength)
     if (last) this.#send(undefined)
     else if (isWhole(headers, bodyLength)) this.#whole = Buffer.allocUnsafe(bodyLength)
@@ -89,7 +85,7 @@ export class RelayedExchange extends ForwardedExchange {
   }
 
   override sendWhole(status: number, headers: Headers, body: Buffer | string): void {
-    if (this.#begun || this.#over) return
+    if (this.#begun || this.isOver) return
     const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body)
     const last =
       bytes.length === 0 || status === 204 || status === 304 || this.request.method === 'HEAD'
@@ -126,7 +122,7 @@ export class RelayedExchange extends ForwardedExchange {
     if (whole !== null) this.#send(whole.subarray(0, this.#wholeLength))
     const stream = this.#stream
     if (stream === null || stream.destroyed) return
-    if (trailers !== null) this.#raw.addTrailers(fieldObject(trailers))
+    if (trailers !== null) this.raw.addTrailers(fieldObject(trailers))
     stream.push(null)
   }
 
@@ -137,40 +133,42 @@ export class RelayedExchange extends ForwardedExchange {
   }
 
   override abort(): void {
-    this.#end()
     super.abort()
+    this.#end()
   }
 
   override onDownstreamDrain(): void {
-    if (this.#tunnel) super.onDownstreamDrain()
-    else this.#raw.emit('drain')
+    if (this.#tunnel) this.handler?.onDownstreamDrain()
+    else super.onDownstreamDrain()
   }
 
   override onDownstreamAbort(reason: AbortReason): void {
-    this.#over = true
     super.onDownstreamAbort(reason)
     this.#end()
   }
 
   override onResponseSent(): void {
-    this.#over = true
     super.onResponseSent()
     // Of a body that a plugin has replaced nobody wants the rest.
     this.#end()
   }
 
-  onStatusReplaced(status: number): void {
-    if (status !== this.#status) this.handler?.onStatusReplaced?.(status)
+  override onStatusReplaced(status: number): void {
+    if (status !== this.#status) super.onStatusReplaced(status)
   }
 
-  /** An onSend hook failed: nothing of the proxied answer may stick to the one that says so. */
+  /**
+   * An onSend hook failed: nothing of the proxied answer may stick to the one that says so. Once,
+   * for the hooks run again for that answer and may fail again.
+   */
   dropAnswer(): void {
-    if (!this.#begun || this.#raw.headersSent) return
+    if (!this.#begun || this.#dropped || this.raw.headersSent) return
+    this.#dropped = true
     for (const [name, before] of this.#replaced) {
       this.#reply.removeHeader(name)
       if (before !== undefined) this.#reply.header(name, before)
     }
-    this.#raw.statusCode = 200
+    this.raw.statusCode = 200
     this.#stream?.destroy()
   }
 
@@ -178,8 +176,8 @@ export class RelayedExchange extends ForwardedExchange {
     this.#begun = true
     this.#status = status
     this.#facade.relay()
-    this.#raw.writableEnded = false
-    this.#raw.statusCode = status
+    this.raw.writableEnded = false
+    this.raw.statusCode = status
     for (const [name, value] of Object.entries(fieldObject(headers))) this.#show(name, value)
     this.#reply.removeHeader('content-length')
     if (bodyLength > 0) this.#show('content-length', String(bodyLength))
@@ -199,7 +197,7 @@ export class RelayedExchange extends ForwardedExchange {
     try {
       this.#reply.send(payload)
     } catch (error) {
-      this.#raw.fail()
+      this.raw.fail()
       this.#onError(error)
     }
   }
@@ -207,25 +205,17 @@ export class RelayedExchange extends ForwardedExchange {
   #sendStream(): void {
     this.#stream = new AnswerStream(() => this.#onRoom())
     // Fastify lets the head wait for the first byte: streams and gRPC need it before.
-    this.#raw.once('pipe', () => setImmediate(flushHead, this.#raw))
+    this.raw.once('pipe', () => setImmediate(flushHead, this.raw))
     this.#send(this.#stream)
   }
 
   #onRoom(): void {
-    if (!this.#waitsForRoom || this.#over) return
+    if (!this.#waitsForRoom || this.isOver) return
     this.#waitsForRoom = false
     this.handler?.onDownstreamDrain()
   }
 
-  /** The reply facade is through. When nobody told us before, a plugin broke the answer off. */
-  #onClose(): void {
-    if (this.#over) return
-    this.#end()
-    this.handler?.onDownstreamAbort('plugin-failed')
-  }
-
   #end(): void {
-    this.#over = true
     this.#whole = null
     this.#stream?.destroy()
   }

@@ -1,11 +1,22 @@
 import type { Readable } from 'node:stream'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { FastifyBody } from './fastify-body.ts'
-import { adoptHeaders, headerList, headerMap, type NodeHeaders } from './fastify-headers.ts'
+import {
+  adoptHeaders,
+  headerList,
+  headerMap,
+  NO_NODE_HEADERS,
+  type NodeHeaders,
+} from './fastify-headers.ts'
 import { FastifyReadable } from './fastify-readable.ts'
 import type { FastifyReplyFacade } from './fastify-reply.ts'
 import { FastifySocketFacade } from './fastify-socket.ts'
 import type { Headers } from './headers.ts'
+
+/** Told of a request that a plugin answers by itself. */
+export interface AnswerWatcher {
+  onPluginAnswer(facade: FastifyRequestFacade): void
+}
 
 /** Fastify is still at it. */
 const PENDING = 0
@@ -33,19 +44,20 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
   url: string
   aborted: boolean
 
+  readonly #watcher: AnswerWatcher | null
   #state: number
   #socket: FastifySocketFacade | null
   #headers: NodeHeaders | null
   #rawHeaders: string[] | null
   #body: FastifyBody | null
 
-  /** `headers` null: they are made of the request's when somebody asks. */
+  /** `watcher` null: there are no plugins, and nobody looks at headers or body. */
   constructor(
     exchange: DownstreamExchange,
     reply: FastifyReplyFacade,
     method: string,
     url: string,
-    headers: NodeHeaders | null,
+    watcher: AnswerWatcher | null,
   ) {
     super()
     this.exchange = exchange
@@ -53,9 +65,10 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.method = method
     this.url = url
     this.aborted = false
+    this.#watcher = watcher
     this.#state = PENDING
     this.#socket = null
-    this.#headers = headers
+    this.#headers = watcher === null ? NO_NODE_HEADERS : null
     this.#rawHeaders = null
     this.#body = null
   }
@@ -135,6 +148,7 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.#state = ANSWERED
     this.#body?.keepNothing()
     this.exchange.handler = this
+    this.#watcher?.onPluginAnswer(this)
   }
 
   /** Takes over what hooks made of the headers; `map` is `request.headers` as Fastify shows it. */

@@ -1,89 +1,12 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply } from 'fastify'
 import { describe, expect, it } from 'vitest'
-import { collect, H2Client } from '../../test/support/h2-client.ts'
-import { RecordingHandler } from '../../test/support/recording-handler.ts'
+import { FastifyFixture } from '../../test/support/fastify-fixture.ts'
+import { collect } from '../../test/support/h2-client.ts'
 import { waitFor } from '../../test/support/wait.ts'
-import { createGatewayFastify, type GatewayFastify, type GatewayPlugin } from './fastify-server.ts'
-import { H2ServerEngine } from './h2-server.ts'
+import { createGatewayFastify } from './fastify-server.ts'
 import { Headers } from './headers.ts'
-
-/** A listener in small: h2c connections, a Fastify instance, and a proxy that answers by itself. */
-class Fixture implements AsyncDisposable {
-  readonly gateway: GatewayFastify
-  readonly engine: H2ServerEngine
-  readonly client: H2Client
-  readonly proxied: RecordingHandler[] = []
-  readonly pluginErrors: unknown[] = []
-  readonly #close: () => Promise<void>
-
-  private constructor(
-    gateway: GatewayFastify,
-    engine: H2ServerEngine,
-    port: number,
-    close: () => Promise<void>,
-  ) {
-    this.gateway = gateway
-    this.engine = engine
-    this.client = new H2Client(port)
-    this.#close = close
-  }
-
-  static async start(
-    plugins: readonly (GatewayPlugin['plugin'] | GatewayPlugin)[] = [],
-    answer: (handler: RecordingHandler) => void = proxyAnswer,
-  ): Promise<Fixture> {
-    const gateway = createGatewayFastify({
-      onRequest: (exchange) => {
-        const handler = new RecordingHandler(exchange)
-        fixture.proxied.push(handler)
-        answer(handler)
-      },
-      onPluginError: (error) => fixture.pluginErrors.push(error),
-      plugins: plugins.map((plugin) => (typeof plugin === 'function' ? { plugin } : plugin)),
-    })
-    await gateway.ready()
-    const engine = new H2ServerEngine({
-      onExchange: (exchange) => gateway.bridge.dispatch(exchange),
-    })
-    const server = createServer((socket: Socket) => {
-      socket.on('error', () => {})
-      engine.accept(socket, null)
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const fixture = new Fixture(
-      gateway,
-      engine,
-      (server.address() as AddressInfo).port,
-      async () => {
-        engine.destroyAll()
-        await new Promise<void>((resolve) => server.close(() => resolve()))
-      },
-    )
-    return fixture
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.client[Symbol.asyncDispose]()
-    await this.#close()
-    await this.gateway.close()
-    await waitFor('no exchange left', () => this.engine.activeExchanges === 0)
-    expect(this.proxied.flatMap((handler) => handler.late)).toEqual([])
-  }
-}
-
-function proxyAnswer(handler: RecordingHandler): void {
-  handler.onEnd = () => {
-    const { method, path, query } = handler.exchange.request
-    handler.exchange.sendWhole(
-      200,
-      new Headers(['x-from', 'proxy']),
-      `${method} ${path}${query} ${handler.body}`,
-    )
-  }
-}
 
 const GET = { ':method': 'GET', ':path': '/shop?a=1', ':authority': 'shop.test' }
 const POST = { ':method': 'POST', ':path': '/shop', ':authority': 'shop.test' }
@@ -108,7 +31,7 @@ describe('without plugins every exchange reaches the proxy', () => {
     ['asterisk-form', 'OPTIONS', '*'],
     ['an unknown method', 'X-OWN', '/'],
   ])('%s', async (_name, method, path) => {
-    await using fixture = await Fixture.start()
+    await using fixture = await FastifyFixture.start()
     const body = method === 'POST' ? 'payload' : undefined
     const headers = {
       ':method': method,
@@ -123,7 +46,7 @@ describe('without plugins every exchange reaches the proxy', () => {
   })
 
   it('also while the instance closes', async () => {
-    await using fixture = await Fixture.start()
+    await using fixture = await FastifyFixture.start()
     await fixture.gateway.close()
     expect((await fixture.client.fetch(GET)).status).toBe(200)
   })
@@ -132,7 +55,7 @@ describe('without plugins every exchange reaches the proxy', () => {
 describe('hooks', () => {
   it('run for every exchange and see the request as it is routed', async () => {
     const seen: unknown[] = []
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       (instance, _options, done) => {
         instance.addHook('onRequest', (request, _reply, next) => {
           seen.push([
@@ -174,7 +97,7 @@ describe('hooks', () => {
 
   it('hold the exchange while they wait, and lose none of its body', async () => {
     const gate = Promise.withResolvers<void>()
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       async (instance: FastifyInstance) => {
         instance.addHook('onRequest', async () => gate.promise)
       },
@@ -193,7 +116,7 @@ describe('hooks', () => {
   it('a client that leaves meanwhile is not forwarded, and onRequestAbort runs', async () => {
     const gate = Promise.withResolvers<void>()
     let aborted = 0
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       async (instance: FastifyInstance) => {
         instance.addHook('onRequest', async () => gate.promise)
         instance.addHook('onRequestAbort', async (_request) => {
@@ -233,7 +156,7 @@ describe('hooks', () => {
       ),
     ],
   ])('answer themselves: %s', async (_name, plugin) => {
-    await using fixture = await Fixture.start([plugin])
+    await using fixture = await FastifyFixture.start([plugin])
     for (const answer of [
       await fixture.client.fetch(GET),
       await fixture.client.fetch(POST, 'unread body'),
@@ -255,7 +178,7 @@ describe('hooks', () => {
     ['a Buffer', Buffer.from('bytes'), 'bytes'],
     ['a stream', () => Readable.from(['a', 'b', 'c']), 'abc'],
   ])('answer with %s', async (_name, payload, body) => {
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook(
         'onRequest',
         (_request, reply) => void reply.send(typeof payload === 'function' ? payload() : payload),
@@ -266,7 +189,7 @@ describe('hooks', () => {
 
   it('answer with a stream larger than any buffer to a slow reader, and with trailers', async () => {
     const chunk = Buffer.alloc(16_384, 'x')
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook('onRequest', (_request, reply) => {
         void reply
           .trailer('x-sum', async () => '9')
@@ -280,7 +203,7 @@ describe('hooks', () => {
 
   it('a stream sent without stopping the chain never mixes with the answer of the proxy', async () => {
     const source = new Readable({ read: () => {} })
-    await using fixture = await Fixture.start(
+    await using fixture = await FastifyFixture.start(
       [
         asyncHook('onRequest', async (reply) => {
           void reply.send(source)
@@ -299,7 +222,7 @@ describe('hooks', () => {
   })
 
   it('a stream that fails halfway resets the exchange', async () => {
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook('onRequest', (_request, reply) => {
         void reply.send(Readable.from(failing()))
       }),
@@ -309,7 +232,7 @@ describe('hooks', () => {
 
   it('a client that leaves destroys the stream a plugin sends', async () => {
     const source = new Readable({ read: () => {} })
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook('onRequest', (_request, reply) => void reply.send(source)),
     ])
     const stream = fixture.client.open(GET)
@@ -320,7 +243,7 @@ describe('hooks', () => {
   })
 
   it('HEAD answers carry no body', async () => {
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook('onRequest', (_request, reply) => void reply.send('text')),
     ])
     const answer = await fixture.client.fetch({ ...GET, ':method': 'HEAD' })
@@ -365,7 +288,7 @@ describe('hooks', () => {
     ],
   ]
   it.each(fails)('costs its request a 500 and no other: %s', async (_name, plugin) => {
-    await using fixture = await Fixture.start([onlyFor('/bad', plugin)])
+    await using fixture = await FastifyFixture.start([onlyFor('/bad', plugin)])
     const bad = await fixture.client.fetch({ ...GET, ':path': '/bad' })
     expect(bad.status).toBe(500)
     expect(JSON.stringify(bad.rawHeaders)).not.toContain('x-split')
@@ -374,7 +297,7 @@ describe('hooks', () => {
 
   it('onResponse runs with the status the proxy sent, once the answer has left', async () => {
     const statuses: number[] = []
-    await using fixture = await Fixture.start(
+    await using fixture = await FastifyFixture.start(
       [
         async (instance: FastifyInstance) => {
           instance.addHook('onResponse', async (_request, reply) => {
@@ -391,7 +314,7 @@ describe('hooks', () => {
   })
 
   it('response headers they set are added, unless the upstream has them', async () => {
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       hook('onRequest', (_request, reply, next) => {
         void reply
           .header('x-frame-options', 'DENY')
@@ -418,7 +341,7 @@ describe('hooks', () => {
   })
 
   it('a plugin gets its options and may serve routes of its own', async () => {
-    await using fixture = await Fixture.start([
+    await using fixture = await FastifyFixture.start([
       {
         plugin: (instance: FastifyInstance, options: object, done: () => void) => {
           instance.get(
@@ -453,7 +376,7 @@ describe('hooks', () => {
 
 describe('1xx, upgrades and the rest of the exchange', () => {
   it('a streaming answer of the proxy is untouched', async () => {
-    await using fixture = await Fixture.start([async () => {}], (handler) => {
+    await using fixture = await FastifyFixture.start([async () => {}], (handler) => {
       handler.exchange.sendHead(200, new Headers(), -1, false)
       handler.exchange.sendBody(Buffer.from('m'))
       handler.exchange.sendEnd(new Headers(['grpc-status', '0']))

@@ -1,4 +1,6 @@
+import { constants } from 'node:http2'
 import { describe, expect, it } from 'vitest'
+import { H2Client } from '../../test/support/h2-client.ts'
 import { H2EngineFixture } from '../../test/support/h2-engine.ts'
 import {
   ACK,
@@ -324,28 +326,84 @@ describe('timers', () => {
     client.socket.destroy()
   })
 
-  it('neither timer runs while the proxy holds the body back or thinks', async () => {
+  it('the request timer does not run while the proxy holds the body back', async () => {
     await using server = await H2EngineFixture.start(
       (handler) => handler.exchange.pauseRequestBody(),
-      {
-        streamIdleTimeoutMs: 30,
-        requestTimeoutMs: 30,
-        pingIntervalMs: 20,
-      },
+      { requestTimeoutMs: 30, pingIntervalMs: 20 },
     )
     const client = await FrameClient.open(server.port)
-    client.send(request(1, GET_FIELDS, 0), request(3, GET_FIELDS, END_STREAM))
-    const [paused, thinking] = [await server.exchange(0), await server.exchange(1)]
-    // Five PING intervals are more than either timer.
+    client.send(request(1, GET_FIELDS, 0))
+    const paused = await server.exchange()
+    // Five PING intervals are more than the timer.
     let pings = 0
     await waitFor('pings', () => {
       const seen = client.frames.filter((each) => each.type === PING && each.flags === 0)
       for (; pings < seen.length; pings++) client.send(frame(PING, 1, 0, seen[pings]!.payload))
       return pings >= 5
     })
-    expect([paused.abortReason, thinking.abortReason]).toEqual([null, null])
+    expect(paused.abortReason).toBeNull()
     client.socket.destroy()
   })
+
+  it('an answer that does not come ends the stream with 504', async () => {
+    await using server = await H2EngineFixture.start(undefined, { streamIdleTimeoutMs: 60 })
+    await using client = new H2Client(server.port)
+    const { status } = await client.fetch({ ':path': '/', ':authority': 'shop.test' })
+    expect(status).toBe(504)
+    expect((await server.exchange()).abortReason).toBe('timeout')
+  })
+
+  it('an exchange ends with its longest time although bytes move', async () => {
+    await using server = await H2EngineFixture.start(
+      (handler) => handler.exchange.sendHead(200, new Headers(), UNKNOWN_LENGTH, false),
+      { maxStreamDurationMs: 200, streamIdleTimeoutMs: 100 },
+    )
+    await using client = new H2Client(server.port)
+    const answer = client.fetch({ ':path': '/', ':authority': 'shop.test' })
+    const handler = await server.exchange()
+    await waitFor('the end', () => {
+      handler.exchange.sendBody(Buffer.from('.'))
+      return handler.abortReason
+    })
+    expect(handler.abortReason).toBe('too-long')
+    expect((await answer).rstCode).toBe(constants.NGHTTP2_CANCEL)
+  })
+
+  it('a connection that is too old gets GOAWAY and finishes what it has', async () => {
+    await using server = await H2EngineFixture.start(undefined, { maxAgeMs: 100 })
+    await using client = new H2Client(server.port)
+    const answer = client.fetch({ ':path': '/', ':authority': 'shop.test' })
+    const handler = await server.exchange()
+    await waitFor('goaway', () => client.goawayCode === constants.NGHTTP2_NO_ERROR)
+    handler.exchange.sendWhole(200, new Headers(), 'done')
+    expect((await answer).body).toBe('done')
+    await waitFor('no session', () => server.engine.sessionCount === 0)
+  })
+
+  it('a client on a slow line keeps its answer', async () => {
+    const stallMs = 250
+    const body = Buffer.alloc(20 * 1024 * 1024)
+    await using server = await H2EngineFixture.start(
+      (handler) => {
+        handler.exchange.sendHead(200, new Headers(), body.length, false)
+        handler.exchange.sendBody(body)
+        handler.exchange.sendEnd(null)
+      },
+      { writeStallTimeoutMs: stallMs },
+    )
+    const client = await FrameClient.open(server.port, [[INITIAL_WINDOW_SIZE, 2 ** 30]])
+    const began = performance.now()
+    client.socket.on('data', (chunk: Buffer) => {
+      client.socket.pause()
+      setTimeout(() => client.socket.resume(), (chunk.length * 5) / 65_536)
+    })
+    client.send(frame(WINDOW_UPDATE, 0, 0, uint32(2 ** 30)), request(1, GET_FIELDS, END_STREAM))
+    const handler = await server.exchange()
+    await waitFor('the whole answer', () => handler.over)
+    expect(handler.sent).toBe(true)
+    expect(performance.now() - began).toBeGreaterThan(2 * stallMs)
+    client.socket.destroy()
+  }, 15_000)
 
   it('an answer the client does not take is reset', async () => {
     await using server = await H2EngineFixture.start(

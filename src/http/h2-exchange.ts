@@ -85,6 +85,11 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
       return
     }
     const owned = this.#stream as OwnedStream
+    // An empty body may have ended in the very read that brought the head.
+    if (owned.readableEnded) {
+      this.takeEnd()
+      return
+    }
     owned.on('end', onStreamEnd)
     owned.on('data', onStreamData)
     if (this.#requestPaused) owned.pause()
@@ -181,17 +186,21 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   /** Fires the stream's timers. Called by the sweep. */
   checkTimers(nowMs: number): void {
     if (this.#over || !this.announced) return
-    const settings = this.connection.settings
-    const silentMs = nowMs - this.#progressAtMs
-    if (this.#stream.writableLength > 0 || this.#answerEnded) {
-      if (silentMs > settings.writeStallTimeoutMs) this.#stall()
+    const { connection } = this
+    const { settings } = connection
+    if (nowMs - this.#startedAtMs > settings.maxStreamDurationMs) {
+      this.#timeOut('too-long')
       return
     }
-    if (this.#requestEnded || this.#requestPaused) return
-    if (silentMs > settings.streamIdleTimeoutMs) this.#timeOut()
-    else if (!this.headSent && nowMs - this.#startedAtMs > settings.requestTimeoutMs) {
-      this.#timeOut()
+    const silentMs = nowMs - this.#progressAtMs
+    if (this.#stream.writableLength > 0 || this.#answerEnded) {
+      const waitedMs = Math.min(silentMs, nowMs - connection.lineMovedAtMs)
+      if (waitedMs > settings.writeStallTimeoutMs) this.#stall()
+      return
     }
+    const owesRequest = !this.headSent && !this.#requestEnded && !this.#requestPaused
+    const tooSlow = owesRequest && nowMs - this.#startedAtMs > settings.requestTimeoutMs
+    if (tooSlow || silentMs > settings.streamIdleTimeoutMs) this.#timeOut('timeout')
   }
 
   onOutflowProgress(): void {
@@ -279,8 +288,11 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     return this.headSent && !this.#answerEnded && this.isAlive
   }
 
+  /** 'close' may come ahead of 'finish' when both sides ended: then nothing is left to be written. */
   #isAnswered(): boolean {
-    return this.#answerEnded && !this.#trailersOpen && this.#stream.writableFinished
+    if (!this.#answerEnded || this.#trailersOpen) return false
+    const { writableFinished, writableLength, rstCode } = this.#stream
+    return writableFinished || (writableLength === 0 && rstCode === constants.NGHTTP2_NO_ERROR)
   }
 
   #loseClient(): void {
@@ -289,13 +301,15 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.handler?.onDownstreamAbort(isViolation(code) ? 'protocol-error' : 'client-closed')
   }
 
-  #timeOut(): void {
+  /** 408 when the client owes the request, 504 when the answer does not come. */
+  #timeOut(reason: AbortReason): void {
     if (!this.headSent && this.isAlive) {
       this.#finish()
-      this.#stream.respond([':status', '408'], HEAD_LAST)
+      const status = this.#requestEnded || reason === 'too-long' ? '504' : '408'
+      this.#stream.respond([':status', status], HEAD_LAST)
       this.#stream.close(constants.NGHTTP2_NO_ERROR)
-      this.handler?.onDownstreamAbort('timeout')
-    } else this.abortBecause('timeout')
+      this.handler?.onDownstreamAbort(reason)
+    } else this.abortBecause(reason)
   }
 
   /** The client does not take the answer. That counts as a reset it forced on us. */

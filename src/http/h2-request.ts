@@ -17,7 +17,7 @@ import {
 import { isFieldValue, isToken } from './field-syntax.ts'
 import { parseContentLength } from './h2-fields.ts'
 import { Headers } from './headers.ts'
-import type { PathNormalization } from './path-normalization.ts'
+import type { PathRules } from './path-normalization.ts'
 import {
   BAD_CONNECTION,
   BAD_CONTENT_LENGTH,
@@ -35,14 +35,14 @@ import {
   UNKNOWN_EXPECTATION,
 } from './refusal.ts'
 import { Request, UNKNOWN_LENGTH } from './request.ts'
-import { parsePath } from './target.ts'
+import { parsePath, Target } from './target.ts'
 
 /** What building a request needs to know besides its fields. */
 export interface H2RequestRules {
   /** As SETTINGS_MAX_HEADER_LIST_SIZE counts; binds a client that never acknowledged ours too. */
   readonly maxHeadBytes: number
   readonly maxHeaderFields: number
-  readonly pathNormalization: PathNormalization
+  readonly paths: PathRules
   readonly underscoreNames: UnderscoreNames
   readonly allowConnect: boolean
 }
@@ -72,15 +72,12 @@ export function buildH2Request(
   if (head.authority === '' && head.host === '') return MISSING_HOST
   const authority = head.agreedAuthority()
   if (authority === null) return BAD_HOST
-  let path = '*'
-  let query = ''
-  if (head.path !== '*' || head.method !== 'OPTIONS') {
-    const target = parsePath(head.path, rules.pathNormalization, null)
-    if (target === null) return BAD_TARGET
-    path = target.path
-    query = target.query
-  }
-  return toRequest(head, scheme, authority, path, query, bodyLength)
+  const target =
+    head.path === '*' && head.method === 'OPTIONS'
+      ? new Target(null, '*', '')
+      : parsePath(head.path, rules.paths, null)
+  if (target === null) return BAD_TARGET
+  return toRequest(head, scheme, authority, target, bodyLength)
 }
 
 /** CONNECT has `:authority` with a port, and neither `:scheme` nor `:path` (RFC 9113 8.5). */
@@ -93,15 +90,14 @@ function buildConnect(
   if (!rules.allowConnect) return CONNECT_REFUSED
   if (head.scheme !== '' || head.path !== '') return BAD_PSEUDO_FIELD
   if (!isAuthorityWithPort(head.authority) || head.agreedAuthority() === null) return BAD_HOST
-  return toRequest(head, scheme, head.authority, '', '', bodyLength)
+  return toRequest(head, scheme, head.authority, new Target(null, '', ''), bodyLength)
 }
 
 function toRequest(
   head: HeadReader,
   scheme: 'http' | 'https',
   authority: string,
-  path: string,
-  query: string,
+  target: Target,
   bodyLength: number,
 ): Request {
   return new Request({
@@ -109,13 +105,14 @@ function toRequest(
     method: head.method,
     scheme,
     authority,
-    path,
-    query,
+    path: target.path,
+    query: target.query,
     headers: new Headers(head.fields),
     bodyLength,
     upgrade: null,
     expectsContinue: head.expectsContinue,
     absoluteForm: false,
+    redirects: target.redirects,
   })
 }
 

@@ -27,7 +27,7 @@ const MIN_SWEEP_MS = 5
  * binds nothing; a listener hands sockets over. Closed by close() or destroyAll().
  */
 export class H2ServerEngine implements H2SessionOwner {
-  readonly settings: H2Settings
+  settings: H2Settings
   nowMs: number
   draining: boolean
 
@@ -36,7 +36,7 @@ export class H2ServerEngine implements H2SessionOwner {
   readonly #sessions: Set<H2Session>
   readonly #announcePending: () => void
   readonly #sweep: () => void
-  readonly #sweepMs: number
+  #sweepMs: number
   #pending: H2Exchange[]
   #activeExchanges: number
   #sweepTimer: NodeJS.Timeout | null
@@ -58,6 +58,18 @@ export class H2ServerEngine implements H2SessionOwner {
     this.#sweepTimer = null
     this.#sweptAtMs = 0
     this.#closed = null
+  }
+
+  /** Connections accepted from now on follow `settings`; those there are keep theirs. */
+  configure(settings: H2Settings): void {
+    this.settings = settings
+    const sweepMs = sweepPeriod(settings)
+    if (sweepMs >= this.#sweepMs) return
+    this.#sweepMs = sweepMs
+    if (this.#sweepTimer === null) return
+    clearInterval(this.#sweepTimer)
+    this.#sweepTimer = null
+    this.#startSweep()
   }
 
   get sessionCount(): number {
@@ -167,6 +179,7 @@ function sweepPeriod(settings: H2Settings): number {
     settings.idleTimeoutMs,
     settings.lingerTimeoutMs,
     settings.maxAgeMs,
+    settings.maxStreamDurationMs,
     settings.pingIntervalMs,
     settings.pingTimeoutMs,
   )

@@ -12,6 +12,7 @@ import { buildH2Request } from './h2-request.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
 import type { H2Settings } from './h2-settings.ts'
 import { Refusal } from './refusal.ts'
+import { deliveredBytes, waitingBytes } from './socket-progress.ts'
 
 /** What a session needs from its server. */
 export interface H2SessionOwner {
@@ -39,10 +40,18 @@ export interface H2AcceptedBytes {
 /** Pseudo fields, and some room above our own limit so that 431 can be said before a reset. */
 const EXTRA_HEADER_PAIRS = 32
 
+/** A session ends at an age of this part of the limit, or up to all of it. */
+const LEAST_AGE = 0.9
+
 /** One HTTP/2 connection of a client: its limits, its timers and its streams. */
 export class H2Session extends AcceptedPeer {
   readonly settings: H2Settings
   readonly exchanges: Set<H2Exchange>
+  /**
+   * When the client last took bytes while more waited in the socket: then its line is slow, and a
+   * stream that waits its turn is not stalled by a window the client keeps shut.
+   */
+  lineMovedAtMs: number
 
   readonly #owner: H2SessionOwner
   readonly #socket: Socket
@@ -50,9 +59,11 @@ export class H2Session extends AcceptedPeer {
   readonly #budget: H2ResetBudget
   readonly #onPong: () => void
   readonly #openedAtMs: number
+  readonly #tooOldAtMs: number
   #idleSinceMs: number
   #heardAtMs: number
   #bytesRead: number
+  #deliveredBytes: number
   #pingSentAtMs: number
   #headSinceMs: number
   #lastStreamId: number
@@ -69,10 +80,13 @@ export class H2Session extends AcceptedPeer {
     this.#budget = new H2ResetBudget(owner.settings, performance.now())
     this.#onPong = this.#takePong.bind(this)
     const now = owner.nowMs
+    this.lineMovedAtMs = 0
     this.#openedAtMs = now
+    this.#tooOldAtMs = now + owner.settings.maxAgeMs * (LEAST_AGE + (1 - LEAST_AGE) * Math.random())
     this.#idleSinceMs = now
     this.#heardAtMs = now
     this.#bytesRead = 0
+    this.#deliveredBytes = 0
     this.#pingSentAtMs = 0
     this.#headSinceMs = 0
     this.#lastStreamId = 0
@@ -117,6 +131,7 @@ export class H2Session extends AcceptedPeer {
 
   /** Fires timers of the session and of its streams. */
   checkTimers(nowMs: number): void {
+    if (this.exchanges.size > 0) this.#watchLine(nowMs)
     for (const exchange of this.exchanges) exchange.checkTimers(nowMs)
     if (this.#session.destroyed) this.#checkLinger(nowMs)
     else if (this.#closingSinceMs !== 0) this.#checkClosing(nowMs)
@@ -204,6 +219,13 @@ export class H2Session extends AcceptedPeer {
     this.#owner.onSessionClose(this)
   }
 
+  #watchLine(nowMs: number): void {
+    const delivered = deliveredBytes(this.#socket)
+    if (delivered === this.#deliveredBytes) return
+    this.#deliveredBytes = delivered
+    if (waitingBytes(this.#socket) > 0) this.lineMovedAtMs = nowMs
+  }
+
   #checkOpen(nowMs: number): void {
     const settings = this.settings
     const bytesRead = this.#socket.bytesRead
@@ -218,7 +240,7 @@ export class H2Session extends AcceptedPeer {
       else this.closeGracefully()
     } else if (!this.#confirmed && nowMs - this.#openedAtMs > settings.headTimeoutMs) {
       this.#session.destroy()
-    } else if (nowMs - this.#openedAtMs > settings.maxAgeMs) this.closeGracefully()
+    } else if (nowMs > this.#tooOldAtMs) this.closeGracefully()
     else if (this.exchanges.size > 0) this.#checkPing(nowMs)
     else if (nowMs - this.#idleSinceMs > settings.idleTimeoutMs) this.closeGracefully()
   }
@@ -264,6 +286,8 @@ function startSession(
   settings: H2Settings,
   firstBytes: Buffer | null,
 ): ServerHttp2Session {
+  // A client that closes its side of an HTTP/2 connection is gone: no answer can be useful to it.
+  socket.allowHalfOpen = false
   // node:http2 takes over the handle below the socket; bytes read before come from its buffer.
   socket.pause()
   if (firstBytes !== null && firstBytes.length > 0) socket.unshift(firstBytes)

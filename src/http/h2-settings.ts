@@ -1,5 +1,5 @@
 import type { UnderscoreNames } from './field-block.ts'
-import type { PathNormalization } from './path-normalization.ts'
+import { BASE_PATH_RULES, type PathRules } from './path-normalization.ts'
 
 /**
  * Limits and timers of HTTP/2 connections from clients. Times are milliseconds, sizes bytes. Where
@@ -25,9 +25,11 @@ export class H2Settings {
    * stream may run both ways for as long as bytes move.
    */
   readonly requestTimeoutMs: number
-  /** Longest silence in both directions while the client owes request bytes. */
+  /** Longest silence of a stream in both directions. */
   readonly streamIdleTimeoutMs: number
-  /** Longest time without progress of response bytes that wait for the client. */
+  /** From the head of a request to the end of its answer. */
+  readonly maxStreamDurationMs: number
+  /** Longest time in which the client takes no byte of a response that waits for it. */
   readonly writeStallTimeoutMs: number
   /** A connection without streams gets GOAWAY after this time. */
   readonly idleTimeoutMs: number
@@ -46,8 +48,7 @@ export class H2Settings {
   /** Streams the client made us reset within `serverResetWindowMs` (CVE-2025-8671). */
   readonly serverResetLimit: number
   readonly serverResetWindowMs: number
-  /** MeshConfig.pathNormalization. */
-  readonly pathNormalization: PathNormalization
+  readonly paths: PathRules
   readonly underscoreNames: UnderscoreNames
   /** Accept plain CONNECT (RFC 9113 8.5); refused with 405 otherwise. */
   readonly allowConnect: boolean
@@ -62,6 +63,7 @@ export class H2Settings {
     this.headTimeoutMs = settings.headTimeoutMs ?? 10_000
     this.requestTimeoutMs = settings.requestTimeoutMs ?? 300_000
     this.streamIdleTimeoutMs = settings.streamIdleTimeoutMs ?? 300_000
+    this.maxStreamDurationMs = settings.maxStreamDurationMs ?? Infinity
     this.writeStallTimeoutMs = settings.writeStallTimeoutMs ?? 30_000
     this.idleTimeoutMs = settings.idleTimeoutMs ?? 75_000
     this.maxAgeMs = settings.maxAgeMs ?? 3_600_000
@@ -73,7 +75,7 @@ export class H2Settings {
     this.clientResetBurst = settings.clientResetBurst ?? 1_000
     this.serverResetLimit = settings.serverResetLimit ?? 100
     this.serverResetWindowMs = settings.serverResetWindowMs ?? 10_000
-    this.pathNormalization = settings.pathNormalization ?? 'BASE'
+    this.paths = settings.paths ?? BASE_PATH_RULES
     this.underscoreNames = settings.underscoreNames ?? 'reject'
     this.allowConnect = settings.allowConnect ?? false
   }

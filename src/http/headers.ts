@@ -1,3 +1,5 @@
+import type { Spellings } from './spellings.ts'
+
 /**
  * Header fields in the order they arrived.
  *
@@ -6,9 +8,12 @@
  */
 export class Headers {
   readonly fields: string[]
+  /** How the names were spelled, where that is to be kept; null otherwise. */
+  spellings: Spellings | null
 
   constructor(fields: string[] = []) {
     this.fields = fields
+    this.spellings = null
   }
 
   /** Number of field lines. */
@@ -64,7 +69,9 @@ export class Headers {
   }
 
   clone(): Headers {
-    return new Headers(this.fields.slice())
+    const copy = new Headers(this.fields.slice())
+    copy.spellings = this.spellings
+    return copy
   }
 
   #removeFrom(start: number, name: string): void {

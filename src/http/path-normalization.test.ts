@@ -1,13 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { normalizePath, type PathNormalization } from './path-normalization.ts'
+import { BASE_PATH_RULES, normalizePath, type PathRules } from './path-normalization.ts'
 
-const LEVELS: readonly PathNormalization[] = [
-  'NONE',
-  'BASE',
-  'MERGE_SLASHES',
-  'DECODE_AND_MERGE_SLASHES',
-]
+// The levels of MeshConfig.pathNormalization.
+const NONE: PathRules = { normalize: false, mergeSlashes: false, escapedSlashes: 'keep' }
+const BASE = BASE_PATH_RULES
+const MERGE: PathRules = { ...BASE, mergeSlashes: true }
+const DECODE: PathRules = { ...MERGE, escapedSlashes: 'forward' }
+
+const ALL: readonly PathRules[] = [false, true].flatMap((normalize) =>
+  [false, true].flatMap((mergeSlashes) =>
+    (['keep', 'reject', 'redirect', 'forward'] as const).map((escapedSlashes) => ({
+      normalize,
+      mergeSlashes,
+      escapedSlashes,
+    })),
+  ),
+)
 
 describe('what Istio forwards at each level', () => {
   // path, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES
@@ -42,10 +51,10 @@ describe('what Istio forwards at each level', () => {
     ['/{a}|"', '/%7Ba%7D%7C%22', '/%7Ba%7D%7C%22', '/%7Ba%7D%7C%22'],
     ['/\u00e9', '/%E9', '/%E9', '/%E9'],
   ])('%s', (path, base, merge, decode) => {
-    expect(normalizePath(path, 'NONE')).toBe(path)
-    expect(normalizePath(path, 'BASE')).toBe(base)
-    expect(normalizePath(path, 'MERGE_SLASHES')).toBe(merge)
-    expect(normalizePath(path, 'DECODE_AND_MERGE_SLASHES')).toBe(decode)
+    expect(normalizePath(path, NONE)).toBe(path)
+    expect(normalizePath(path, BASE)).toBe(base)
+    expect(normalizePath(path, MERGE)).toBe(merge)
+    expect(normalizePath(path, DECODE)).toBe(decode)
   })
 
   test('every escape but those of unreserved characters and slashes stays as it came', () => {
@@ -54,17 +63,29 @@ describe('what Istio forwards at each level', () => {
       const character = String.fromCharCode(code)
       let expected = /[A-Za-z0-9\-._~]/.test(character) ? character : triplet
       if (code === 0x2f || code === 0x5c) expected = '/'
-      expect(normalizePath(`/admin${triplet}`, 'DECODE_AND_MERGE_SLASHES')).toBe(
-        `/admin${expected}`,
-      )
+      expect(normalizePath(`/admin${triplet}`, DECODE)).toBe(`/admin${expected}`)
     }
   })
+})
+
+test.each([
+  ['/a%2fb', '/a/b'],
+  ['/a%5Cb', '/a/b'],
+  ['/a%2e%2fb', '/a./b'],
+  ['/a/b', '/a/b'],
+])('%s with escaped slashes refused, decoded, or decoded alone', (path, decoded) => {
+  const escaped = path !== decoded
+  expect(normalizePath(path, { ...BASE, escapedSlashes: 'reject' })).toBe(escaped ? null : path)
+  expect(normalizePath(path, { ...BASE, escapedSlashes: 'redirect' })).toBe(decoded)
+  expect(normalizePath(path, { ...NONE, escapedSlashes: 'forward' })).toBe(
+    decoded.replace('a.', 'a%2e'),
+  )
 })
 
 test.each(['/admin%00', '/..;/admin', '/x/..;a=b/admin', '/.;/x', '/%2e%2e;x/y', 'x', '', '*'])(
   '%j is refused',
   (path) => {
-    expect(normalizePath(path, 'BASE')).toBeNull()
+    expect(normalizePath(path, BASE)).toBeNull()
   },
 )
 
@@ -91,24 +112,26 @@ const anyPath = fc.array(pathPiece, { maxLength: 14 }).map((pieces) => `/${piece
 
 test('normalising twice changes nothing', () => {
   fc.assert(
-    fc.property(anyPath, fc.constantFrom(...LEVELS), (path, level) => {
-      const once = normalizePath(path, level)
-      if (once !== null) expect(normalizePath(once, level)).toBe(once)
+    fc.property(anyPath, fc.constantFrom(...ALL), (path, rules) => {
+      const once = normalizePath(path, rules)
+      if (once !== null) expect(normalizePath(once, rules)).toBe(once)
     }),
     { numRuns: 3000 },
   )
 })
 
-test('no dot segment and no backslash survives, decoded or not', () => {
+test('what the rules take away is gone, decoded or not', () => {
   fc.assert(
-    fc.property(anyPath, fc.constantFrom(...LEVELS.slice(1)), (path, level) => {
-      const normal = normalizePath(path, level)
+    fc.property(anyPath, fc.constantFrom(...ALL), (path, rules) => {
+      const normal = normalizePath(path, rules)
       if (normal === null) return
+      if (rules.mergeSlashes) expect(normal).not.toContain('//')
+      if (rules.escapedSlashes !== 'keep') expect(normal).not.toMatch(/%2f|%5c/i)
+      if (!rules.normalize) return
       const segments = normal.replaceAll(/%2e/gi, '.').split('/')
       expect(segments).not.toContain('..')
       expect(segments).not.toContain('.')
       expect(normal).not.toContain('\\')
-      if (level !== 'BASE') expect(normal).not.toContain('//')
     }),
     { numRuns: 3000 },
   )

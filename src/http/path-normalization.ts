@@ -1,5 +1,18 @@
-/** Levels of MeshConfig.pathNormalization.normalization. */
-export type PathNormalization = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+/** What a path goes through: MeshConfig.pathNormalization, refined by connectionSettings. */
+export interface PathRules {
+  /** RFC 3986 6.2.2, and `\` turned into `/`. */
+  readonly normalize: boolean
+  readonly mergeSlashes: boolean
+  /** `%2F` and `%5C`: left alone, refused, decoded for a redirect, or decoded and forwarded. */
+  readonly escapedSlashes: 'keep' | 'reject' | 'redirect' | 'forward'
+}
+
+/** MeshConfig.pathNormalization BASE. */
+export const BASE_PATH_RULES: PathRules = {
+  normalize: true,
+  mergeSlashes: false,
+  escapedSlashes: 'keep',
+}
 
 const PLAIN = 0
 /** Needs work at BASE: `%`, `\`, or a byte that RFC 3986 wants escaped in a path. */
@@ -7,6 +20,9 @@ const ODD = 1
 /** `.` and `/`: harmless alone, checked in pairs. */
 const DOT = 2
 const SLASH = 3
+
+const SLASH_CODE = 0x2f
+const BACKSLASH_CODE = 0x5c
 
 const CLASSES = buildClasses()
 
@@ -21,25 +37,38 @@ function buildClasses(): Uint8Array {
 
 /**
  * Normalises an absolute path (no query) and returns null when it must be refused with 400.
- * BASE: decode percent-triplets of unreserved characters, keep the others as they came (Istio does
- * not change the case of their digits), turn `\` into `/`, escape bytes that no URI may hold,
- * remove dot segments (RFC 3986 6.2.2). A dot segment with path parameters (`..;x`) and an escaped
- * NUL are refused: backends disagree about them. Malformed escapes pass unchanged. Idempotent.
+ * `normalize`: decode percent-triplets of unreserved characters, keep the others as they came
+ * (Istio does not change the case of their digits), turn `\` into `/`, escape bytes that no URI may
+ * hold, remove dot segments. A dot segment with path parameters (`..;x`) and an escaped NUL are
+ * refused: backends disagree about them. Malformed escapes pass unchanged. Idempotent.
  */
-export function normalizePath(path: string, level: PathNormalization): string | null {
-  if (path.charCodeAt(0) !== 0x2f) return null
-  if (level === 'NONE' || isNormal(path, level)) return path
-  const unescaped = level === 'DECODE_AND_MERGE_SLASHES' ? decodeSlashes(path) : path
-  const decoded = decodeUnreserved(unescaped)
-  if (decoded === null) return null
-  const resolved = removeDotSegments(decoded)
-  if (resolved === null) return null
-  return level === 'BASE' ? resolved : mergeSlashes(resolved)
+export function normalizePath(path: string, rules: PathRules): string | null {
+  if (path.charCodeAt(0) !== SLASH_CODE) return null
+  if (isNormal(path, rules.mergeSlashes)) return path
+  const { escapedSlashes } = rules
+  if (escapedSlashes === 'reject' && hasEscapedSlash(path)) return null
+  const decodes = escapedSlashes === 'redirect' || escapedSlashes === 'forward'
+  const unescaped = decodes ? decodeSlashes(path) : path
+  const resolved = rules.normalize ? resolvePath(unescaped) : unescaped
+  return resolved === null || !rules.mergeSlashes ? resolved : mergeSlashes(resolved)
+}
+
+/** `%2F` or `%5C` in any case. */
+export function hasEscapedSlash(path: string): boolean {
+  for (let at = path.indexOf('%'); at !== -1; at = path.indexOf('%', at + 1)) {
+    const value = hexPair(path, at + 1)
+    if (value === SLASH_CODE || value === BACKSLASH_CODE) return true
+  }
+  return false
+}
+
+function resolvePath(path: string): string | null {
+  const decoded = decodeUnreserved(path)
+  return decoded === null ? null : removeDotSegments(decoded)
 }
 
 /** One pass over the common case: nothing to decode, no dot after a slash, no double slash. */
-function isNormal(path: string, level: PathNormalization): boolean {
-  const merge = level !== 'BASE'
+function isNormal(path: string, merge: boolean): boolean {
   let afterSlash = false
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i)
@@ -65,7 +94,7 @@ function decodeSlashes(path: string): string {
   let from = 0
   for (; at !== -1; at = path.indexOf('%', at + 1)) {
     const value = hexPair(path, at + 1)
-    if (value !== 0x2f && value !== 0x5c) continue
+    if (value !== SLASH_CODE && value !== BACKSLASH_CODE) continue
     out += `${path.slice(from, at)}/`
     from = at + 3
   }

@@ -1,3 +1,5 @@
+import type { AbortReason } from './exchange.ts'
+
 /**
  * Why a message is refused before anybody above the wire sees it. `status` is the local answer to a
  * client (Envoy's codes, flag DPE); `reason` is a short constant for logs and counters.
@@ -30,9 +32,26 @@ export const BAD_CHUNK = new Refusal(400, 'bad-chunk')
 export const CHUNK_EXTENSIONS_TOO_LARGE = new Refusal(413, 'chunk-extensions-too-large')
 export const BAD_TRAILER = new Refusal(400, 'bad-trailer')
 export const REQUEST_TIMEOUT = new Refusal(408, 'request-timeout')
+export const SILENT_REQUEST = new Refusal(408, 'stream-idle-timeout')
 export const UNKNOWN_EXPECTATION = new Refusal(417, 'unknown-expectation')
 export const OLD_VERSION = new Refusal(426, 'http-1.0')
 export const HEAD_TOO_LARGE = new Refusal(431, 'head-too-large')
 export const TOO_MANY_FIELDS = new Refusal(431, 'too-many-fields')
 export const UNKNOWN_TRANSFER_CODING = new Refusal(501, 'unknown-transfer-coding')
 export const UNKNOWN_VERSION = new Refusal(505, 'unknown-version')
+export const SILENT_ANSWER = new Refusal(504, 'stream-idle-timeout')
+export const EXCHANGE_TOO_LONG = new Refusal(504, 'max-stream-duration')
+
+/** What the handler of an exchange is told when its message is refused. */
+export function abortReasonOf(refusal: Refusal): AbortReason {
+  switch (refusal) {
+    case REQUEST_TIMEOUT:
+    case SILENT_REQUEST:
+    case SILENT_ANSWER:
+      return 'timeout'
+    case EXCHANGE_TOO_LONG:
+      return 'too-long'
+    default:
+      return 'protocol-error'
+  }
+}

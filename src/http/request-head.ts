@@ -8,6 +8,7 @@ import type { HttpSettings } from './http-settings.ts'
 import * as refusals from './refusal.ts'
 import { Refusal } from './refusal.ts'
 import { Request, UNKNOWN_LENGTH, type HttpProtocol } from './request.ts'
+import { readSpellings } from './spellings.ts'
 import { parseTarget } from './target.ts'
 
 /** Any control but CR, LF and tab, or a CR that ends no line. LF without CR never gets this far. */
@@ -66,7 +67,11 @@ export class RequestHeadParser {
       settings.underscoreNames,
     )
     if (refusal !== null) return refusal
-    return this.#build(protocol, method, head.slice(methodEnd + 1, targetEnd))
+    const request = this.#build(protocol, method, head.slice(methodEnd + 1, targetEnd))
+    if (settings.preserveHeaderCase && request instanceof Request) {
+      request.headers.spellings = readSpellings(head, lineEnd + 2)
+    }
+    return request
   }
 
   #build(protocol: HttpProtocol, method: string, rawTarget: string): Request | Refusal {
@@ -76,7 +81,7 @@ export class RequestHeadParser {
     if (block.hostCount > 1) return refusals.BAD_HOST
     if (block.host === null && !old) return refusals.MISSING_HOST
     if (block.host !== null && !isAuthority(block.host)) return refusals.BAD_HOST
-    const target = parseTarget(method, rawTarget, this.#settings.pathNormalization)
+    const target = parseTarget(method, rawTarget, this.#settings.paths)
     if (target === null) return refusals.BAD_TARGET
     if (!options.read(block)) return refusals.BAD_CONNECTION
     const bodyLength = this.#bodyLength(old, method)
@@ -100,6 +105,7 @@ export class RequestHeadParser {
       upgrade,
       expectsContinue: block.expect !== null && bodyLength !== 0 && !old,
       absoluteForm: target.authority !== null && method !== 'CONNECT',
+      redirects: target.redirects,
     })
   }
 

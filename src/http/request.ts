@@ -35,6 +35,11 @@ export class Request {
   readonly expectsContinue: boolean
   /** True when the client sent absolute-form (a forward-proxy request). */
   readonly absoluteForm: boolean
+  /**
+   * The path came with escaped slashes and the client is to ask for the one without (307):
+   * connectionSettings.httpPathWithEscapedSlashesAction UNESCAPE_AND_REDIRECT.
+   */
+  readonly redirects: boolean
 
   constructor(init: {
     protocol: HttpProtocol
@@ -48,6 +53,7 @@ export class Request {
     upgrade: string | null
     expectsContinue: boolean
     absoluteForm: boolean
+    redirects?: boolean
   }) {
     this.protocol = init.protocol
     this.method = init.method
@@ -60,5 +66,6 @@ export class Request {
     this.upgrade = init.upgrade
     this.expectsContinue = init.expectsContinue
     this.absoluteForm = init.absoluteForm
+    this.redirects = init.redirects ?? false
   }
 }

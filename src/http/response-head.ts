@@ -12,6 +12,7 @@ import {
 import type { Refusal } from './refusal.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
 import { hasForbiddenControl } from './request-head.ts'
+import { readSpellings } from './spellings.ts'
 
 /** The body ends where the connection ends. */
 export const CLOSE_DELIMITED = 2
@@ -32,6 +33,8 @@ export class ResponseHeadParser {
   closes = false
   /** Lower-case protocol of a 101 that names one in Upgrade and Connection, or null. */
   upgrade: string | null = null
+  /** Set before a head is read: keep the spelling of its field names. */
+  keepsSpellings = false
   /** `timeout` of Keep-Alive in milliseconds, or -1. */
   keepAliveMs = -1
 
@@ -60,6 +63,7 @@ export class ResponseHeadParser {
     this.upgrade = this.#options.upgrade && block.upgrade ? block.upgrade.toLowerCase() : null
     this.keepAliveMs = block.keepAlive === null ? -1 : keepAliveTimeout(block.keepAlive)
     this.headers = new Headers(block.fields)
+    if (this.keepsSpellings) this.headers.spellings = readSpellings(head, lineEnd + 2)
     return this.#readFraming(old)
   }
 

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net'
 import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
 import { BodyReader } from './body-reader.ts'
+import { BODY, DISCARD, HEAD, HOLD, TUNNEL } from './connection-state.ts'
 import { Deadlines, type DeadlineOwner } from './deadlines.ts'
 import type { AbortReason } from './exchange.ts'
 import { InputGate } from './input-gate.ts'
+import type { HttpSettings } from './http-settings.ts'
 import { statusLine } from './message-writer.ts'
-import { REQUEST_TIMEOUT, Refusal } from './refusal.ts'
+import { abortReasonOf, REQUEST_TIMEOUT, Refusal } from './refusal.ts'
 import type { Request } from './request.ts'
 import { RequestReader } from './request-reader.ts'
 import type { HttpServerEngine } from './server-engine.ts'
@@ -14,15 +16,6 @@ import { readShared } from './shared-read.ts'
 import { GentleClose, resetSocket } from './socket-close.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
-
-/** What the next bytes from the client are. */
-const HEAD = 0
-const BODY = 1
-/** The request is complete, or waits for a tunnel: bytes are held until the answer is out. */
-const HOLD = 2
-const TUNNEL = 3
-/** Our side is closed: what still comes is thrown away. */
-const DISCARD = 4
 
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
 export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
@@ -36,6 +29,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   requests = 0
 
   readonly #engine: HttpServerEngine
+  readonly #settings: HttpSettings
   readonly #socket: Socket
   readonly #writer: SocketWriter
   readonly #reader: RequestReader
@@ -57,14 +51,16 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     peer: PeerAddresses | null,
   ) {
     super(socket, context, peer)
+    const settings = engine.settings
     this.#engine = engine
+    this.#settings = settings
     this.#socket = socket
     this.#writer = new SocketWriter(socket)
-    this.#reader = new RequestReader(engine.settings, engine.scheme)
-    this.#body = new BodyReader(engine.settings)
-    this.#deadlines = new Deadlines(engine.wheel, this)
+    this.#reader = new RequestReader(settings, engine.scheme)
+    this.#body = new BodyReader(settings)
+    this.#deadlines = new Deadlines(engine.wheel, this, socket, settings)
     this.#gate = new InputGate(socket)
-    this.#close = new GentleClose(socket, this.#deadlines, engine.settings)
+    this.#close = new GentleClose(socket, this.#deadlines, settings)
   }
 
   /** Between two requests, or before the first. */
@@ -82,7 +78,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     socket.on('drain', this.#onDrain)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
-    this.#deadlines.setPhase(this.#engine.settings.idleTimeoutMs)
+    this.#deadlines.setPhase(this.#settings.idleTimeoutMs)
     if (firstBytes !== null && firstBytes.length > 0) this.#onData(firstBytes)
   }
 
@@ -124,7 +120,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     const begun = reader.partial
     const request = reader.read(chunk, at)
     if (request === null) {
-      if (!begun && reader.partial) this.#deadlines.setPhase(this.#engine.settings.headTimeoutMs)
+      if (!begun && reader.partial) this.#deadlines.setPhase(this.#settings.headTimeoutMs)
       return chunk.length
     }
     if (request instanceof Refusal) {
@@ -136,7 +132,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   #begin(request: Request): void {
-    const settings = this.#engine.settings
+    const settings = this.#settings
     this.requests++
     this.continueSent = false
     this.closing = this.#reader.closes || this.requests >= settings.maxRequestsPerConnection
@@ -144,7 +140,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.exchange = exchange
     this.#body.begin(request.bodyLength)
     this.#state = this.#body.done ? HOLD : BODY
-    this.#deadlines.setRequest(this.#body.done ? Infinity : settings.requestTimeoutMs)
+    this.#deadlines.beginExchange(!this.#body.done)
     this.#engine.onExchangeBegin(exchange)
     if (request.bodyLength !== 0 || request.upgrade !== null || request.method === 'CONNECT') return
     exchange.receiveEnd(null)
@@ -165,15 +161,15 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   #endRequest(): void {
-    this.#deadlines.clearRequest()
+    this.#deadlines.endRequest()
     const exchange = this.exchange
     if (exchange === null) return this.#next()
     this.#state = HOLD
-    exchange.receiveEnd(this.#engine.settings.forwardRequestTrailers ? this.#body.trailers : null)
+    exchange.receiveEnd(this.#settings.forwardRequestTrailers ? this.#body.trailers : null)
   }
 
   #readTunnel(chunk: Buffer, at: number): void {
-    this.#deadlines.setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
+    this.#deadlines.setPhase(this.#settings.tunnelIdleTimeoutMs)
     this.exchange?.receive(chunk, at, chunk.length)
   }
 
@@ -209,19 +205,20 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   announceClose(untilClose: boolean): boolean {
     const last = this.#peerEnded && !this.#gate.holds
     if (untilClose || last || this.#engine.draining || !this.#canDrainRequest()) this.closing = true
+    else if (this.#deadlines.tooOld) this.closing = true
     return this.closing
   }
 
   /** An unread rest of the request is read to keep the connection only when it is known and small. */
   #canDrainRequest(): boolean {
     if (this.#state !== BODY) return true
-    if (!this.#body.endsWithin(this.#engine.settings.lingerBytes)) return false
+    if (!this.#body.endsWithin(this.#settings.lingerBytes)) return false
     return !this.exchange!.request.expectsContinue || this.continueSent
   }
 
   startTunnel(): void {
     this.#state = TUNNEL
-    this.#deadlines.setPhase(this.#engine.settings.tunnelIdleTimeoutMs)
+    this.#deadlines.setPhase(this.#settings.tunnelIdleTimeoutMs)
     this.schedule()
   }
 
@@ -256,7 +253,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     if (this.#killed) return
     const exchange = this.exchange
     this.#writer.flush()
-    if (this.#writer.blocked) this.#deadlines.startStall(this.#engine.settings.writeStallTimeoutMs)
+    if (this.#writer.blocked) this.#deadlines.startStall()
     if (exchange === null) return
     if (exchange.isTunnel) this.#tickTunnel(exchange)
     else if (exchange.ended) this.#finish(exchange)
@@ -295,10 +292,10 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#gate.go()
     this.#engine.onExchangeOver()
     exchange.handler?.onResponseSent()
+    this.#deadlines.endExchange()
     if (this.closing || this.#state === TUNNEL) this.#closeGently()
     else if (this.#state === BODY) {
-      this.#deadlines.clearRequest()
-      this.#deadlines.setPhase(this.#engine.settings.lingerTimeoutMs)
+      this.#deadlines.setPhase(this.#settings.lingerTimeoutMs)
       this.#takeHeld()
     } else this.#next()
   }
@@ -308,15 +305,16 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#gate.waitForDrain(this.#writer.blocked)
     if (this.#writer.blocked) {
       this.#state = HOLD
+      this.#deadlines.setPhase(Infinity)
       return
     }
     this.#state = HEAD
     // After the first answer the connection is HTTP/1.1 for certain and likely to stay.
-    const { sharedReads, idleTimeoutMs } = this.#engine.settings
+    const { sharedReads, idleTimeoutMs, lingerTimeoutMs } = this.#settings
     if (sharedReads && this.requests === 1) readShared(this.#socket, this.#onData)
-    const { draining } = this.#engine
-    if (!this.#gate.holds && (this.#peerEnded || draining)) return this.#closeGently()
-    this.#deadlines.setPhase(idleTimeoutMs)
+    if (!this.#gate.holds && this.#peerEnded) return this.#closeGently()
+    // Draining began after this answer's head, which did not announce the end.
+    this.#deadlines.setIdle(this.#engine.draining ? lingerTimeoutMs : idleTimeoutMs)
     this.#takeHeld()
   }
 
@@ -340,8 +338,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
       return
     }
     if (exchange?.headSent) return this.kill('protocol-error')
-    const reason = refusal === REQUEST_TIMEOUT ? 'timeout' : 'protocol-error'
-    if (exchange !== null) this.#failExchange(exchange, reason)
+    if (exchange !== null) this.#failExchange(exchange, abortReasonOf(refusal))
     this.#writer.text(`${statusLine(refusal.status)}content-length: 0\r\nconnection: close\r\n\r\n`)
     this.#closeGently()
   }
@@ -354,9 +351,9 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#close.start()
   }
 
-  /** Closes the connection unless it serves a request. */
+  /** Between two requests: a moment for the one that may be on its way, then the end. */
   closeIfIdle(): void {
-    if (this.isIdle) this.#closeGently()
+    if (this.isIdle) this.#deadlines.setPhase(this.#settings.lingerTimeoutMs)
   }
 
   destroy(): void {
@@ -382,8 +379,11 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.kill('timeout')
   }
 
-  onRequestTimeout(): void {
-    this.#refuse(REQUEST_TIMEOUT)
+  onExchangeTimeout(refusal: Refusal): void {
+    const exchange = this.exchange
+    const answering = exchange !== null && exchange.headSent && !exchange.ended
+    if (answering) this.kill(abortReasonOf(refusal))
+    else this.#refuse(refusal)
   }
 
   onPhaseTimeout(): void {

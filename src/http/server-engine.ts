@@ -35,7 +35,7 @@ export interface AcceptedBytes {
 
 /** Serves HTTP/1.1 on sockets that others accept. One per listener, or per chain of a listener. */
 export class HttpServerEngine implements SnifferOwner {
-  readonly settings: HttpSettings
+  settings: HttpSettings
   readonly scheme: 'http' | 'https'
   readonly wheel: TimerWheel
   /** Answers carry `Connection: close` from now on. */
@@ -54,6 +54,11 @@ export class HttpServerEngine implements SnifferOwner {
     this.scheme = options.scheme
     this.#ownsWheel = options.wheel === undefined
     this.wheel = options.wheel ?? new TimerWheel()
+  }
+
+  /** Connections accepted from now on follow `settings`; those there are keep theirs. */
+  configure(settings: HttpSettings): void {
+    this.settings = settings
   }
 
   get connectionCount(): number {
@@ -89,7 +94,7 @@ export class HttpServerEngine implements SnifferOwner {
     connection.start(firstBytes)
   }
 
-  /** Idle connections close now, others after their current answer. */
+  /** Every answer is its connection's last from now on; idle connections close after a moment. */
   drain(): void {
     this.draining = true
     for (const sniffer of this.#sniffers) sniffer.closeIfIdle()

@@ -2,6 +2,7 @@ import type { DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import type { Headers } from './headers.ts'
 import { statusLine, writeFields } from './message-writer.ts'
 import { UNKNOWN_LENGTH, type Request } from './request.ts'
+import { respell } from './spellings.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { SocketWriter } from './socket-writer.ts'
 
@@ -79,7 +80,7 @@ export class ServerExchange implements DownstreamExchange {
     const fields = writeFields(headers.fields)
     if (fields === null) return
     if (status === 100) this.connection.continueSent = true
-    this.#writer.text(`${statusLine(status)}${fields}\r\n`)
+    this.#writer.text(`${statusLine(status)}${spelled(fields, headers)}\r\n`)
     this.connection.schedule()
   }
 
@@ -161,7 +162,7 @@ export class ServerExchange implements DownstreamExchange {
     const upgrade = this.request.upgrade
     const framing =
       upgrade !== null && status === 101 ? `connection: Upgrade\r\nupgrade: ${upgrade}\r\n` : ''
-    this.#writer.text(`${statusLine(status)}${fields}${framing}\r\n`)
+    this.#writer.text(`${statusLine(status)}${spelled(fields + framing, headers)}\r\n`)
     this.connection.startTunnel()
   }
 
@@ -186,9 +187,8 @@ export class ServerExchange implements DownstreamExchange {
     this.headSent = true
     const framing = this.#frame(status, bodyLength, last)
     const close = this.connection.announceClose(this.#mode === UNTIL_CLOSE)
-    this.#writer.text(
-      `${statusLine(status)}${fields}${framing}${close ? 'connection: close\r\n' : ''}\r\n`,
-    )
+    const lines = `${fields}${framing}${close ? 'connection: close\r\n' : ''}`
+    this.#writer.text(`${statusLine(status)}${spelled(lines, this.#headers)}\r\n`)
     if (last || this.#mode === NO_BODY) this.#complete()
   }
 
@@ -234,4 +234,9 @@ export class ServerExchange implements DownstreamExchange {
   #isDead(): boolean {
     return this.connection.exchange !== this
   }
+}
+
+/** Field lines of `headers`, spelled as the backend did where that is kept. */
+function spelled(lines: string, headers: Headers | null): string {
+  return headers === null || headers.spellings === null ? lines : respell(lines, headers.spellings)
 }

@@ -5,7 +5,8 @@ import type { HttpSettings } from './http-settings.ts'
 
 /** A reset, where the transport has one: a plain close could look like the end of a body. */
 export function resetSocket(socket: Socket): void {
-  if (socket instanceof TLSSocket) socket.destroy()
+  // Only TCP has a reset; a unix socket has no remote address.
+  if (socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
 
@@ -29,7 +30,7 @@ export class GentleClose {
   start(): void {
     const socket = this.#socket
     this.#deadlines.clear()
-    this.#deadlines.startStall(this.#settings.writeStallTimeoutMs)
+    this.#deadlines.startStall()
     if (socket.writableFinished) this.#linger()
     else if (socket.writableEnded) socket.once('finish', this.#linger)
     else socket.end(this.#linger)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { BASE_PATH_RULES, type PathRules } from './path-normalization.ts'
 import { parseTarget } from './target.ts'
 
 describe('parseTarget', () => {
@@ -15,7 +16,7 @@ describe('parseTarget', () => {
     ['GET', 'http://shop.test/x/../y', 'shop.test', '/y', ''],
     ['CONNECT', 'db.test:443', 'db.test:443', '', ''],
   ])('%s %s', (method, target, authority, path, query) => {
-    expect(parseTarget(method, target, 'BASE')).toEqual({ authority, path, query })
+    expect(parseTarget(method, target, BASE_PATH_RULES)).toMatchObject({ authority, path, query })
   })
 
   test.each([
@@ -39,6 +40,25 @@ describe('parseTarget', () => {
     ['CONNECT', '/a'],
     ['CONNECT', 'http://db.test:443/'],
   ])('%s %j is refused', (method, target) => {
-    expect(parseTarget(method, target, 'BASE')).toBeNull()
+    expect(parseTarget(method, target, BASE_PATH_RULES)).toBeNull()
   })
+
+  const REDIRECT: PathRules = { ...BASE_PATH_RULES, escapedSlashes: 'redirect' }
+  test.each([
+    ['/a%2Fb?x=%2F', '/a/b', true],
+    ['/a/b?x=%2F', '/a/b', false],
+    ['http://shop.test/a%5cb', '/a/b', true],
+    ['/%2e%2fx', '/x', true],
+  ])('redirects %s to %s: %s', (target, path, redirects) => {
+    expect(parseTarget('GET', target, REDIRECT)).toMatchObject({ path, redirects })
+  })
+
+  test.each(['/%2fevil.test', '/%5cevil.test', '//evil.test/%2f', '/x/..%2f%2fevil.test'])(
+    'refuses %s: as a Location it would lead to another host',
+    (target) => {
+      expect(parseTarget('GET', target, REDIRECT)).toBeNull()
+      const merging = parseTarget('GET', target, { ...REDIRECT, mergeSlashes: true })
+      expect(merging?.path).toMatch(/^\/evil\.test\/?$/)
+    },
+  )
 })

@@ -1,5 +1,5 @@
 import { isAuthority, isAuthorityWithPort } from './authority.ts'
-import { normalizePath, type PathNormalization } from './path-normalization.ts'
+import { hasEscapedSlash, normalizePath, type PathRules } from './path-normalization.ts'
 
 /** A request target taken apart and normalised (RFC 9112 3.2, RFC 9113 8.3.1). */
 export class Target {
@@ -9,11 +9,14 @@ export class Target {
   readonly path: string
   /** As Request.query. */
   readonly query: string
+  /** As Request.redirects. */
+  readonly redirects: boolean
 
-  constructor(authority: string | null, path: string, query: string) {
+  constructor(authority: string | null, path: string, query: string, redirects: boolean = false) {
     this.authority = authority
     this.path = path
     this.query = query
+    this.redirects = redirects
   }
 }
 
@@ -22,17 +25,13 @@ export class Target {
  * method, a fragment, a control, a space, a bad authority, a foreign scheme or a path that
  * normalisation refuses.
  */
-export function parseTarget(
-  method: string,
-  target: string,
-  level: PathNormalization,
-): Target | null {
+export function parseTarget(method: string, target: string, rules: PathRules): Target | null {
   if (method === 'CONNECT') {
     return isAuthorityWithPort(target) ? new Target(target, '', '') : null
   }
-  if (target.charCodeAt(0) === 0x2f /* / */) return parsePath(target, level, null)
+  if (target.charCodeAt(0) === 0x2f /* / */) return parsePath(target, rules, null)
   if (target === '*') return method === 'OPTIONS' ? new Target(null, '*', '') : null
-  return parseAbsoluteForm(method, target, level)
+  return parseAbsoluteForm(method, target, rules)
 }
 
 /**
@@ -41,24 +40,29 @@ export function parseTarget(
  */
 export function parsePath(
   target: string,
-  level: PathNormalization,
+  rules: PathRules,
   authority: string | null,
 ): Target | null {
   const worst = worstCode(target)
   if (worst === REFUSED) return null
   const mark = target.indexOf('?')
-  const path = normalizePath(mark === -1 ? target : target.slice(0, mark), level)
+  const raw = mark === -1 ? target : target.slice(0, mark)
+  const path = normalizePath(raw, rules)
   if (path === null) return null
-  if (mark === -1) return new Target(authority, path, '')
+  const redirects = rules.escapedSlashes === 'redirect' && hasEscapedSlash(raw)
+  // As a Location `//host` would lead to another host.
+  if (redirects && leavesHost(path)) return null
+  if (mark === -1) return new Target(authority, path, '', redirects)
   const query = target.slice(mark)
-  return new Target(authority, path, worst === HIGH ? escapeHighBytes(query) : query)
+  return new Target(authority, path, worst === HIGH ? escapeHighBytes(query) : query, redirects)
 }
 
-function parseAbsoluteForm(
-  method: string,
-  target: string,
-  level: PathNormalization,
-): Target | null {
+function leavesHost(path: string): boolean {
+  const second = path.charCodeAt(1)
+  return second === 0x2f /* / */ || second === 0x5c /* \ */
+}
+
+function parseAbsoluteForm(method: string, target: string, rules: PathRules): Target | null {
   const start = schemeEnd(target)
   if (start === -1) return null
   let end = start
@@ -70,7 +74,7 @@ function parseAbsoluteForm(
     return new Target(authority, method === 'OPTIONS' ? '*' : '/', '')
   }
   const rest = target.slice(end)
-  return parsePath(rest.charCodeAt(0) === 0x3f ? `/${rest}` : rest, level, authority)
+  return parsePath(rest.charCodeAt(0) === 0x3f ? `/${rest}` : rest, rules, authority)
 }
 
 /** Index behind `http://` or `https://` in any case, or -1. */

@@ -51,6 +51,19 @@ test('a deadline moved later, earlier or away counts as it stands last', () => {
   expect([later.fired, earlier.fired, away.fired]).toEqual([1, 1, 0])
 })
 
+test('what is disarmed is let go at once, by a callback of the same tick too', () => {
+  const probes = Array.from({ length: 1000 }, () => new Probe())
+  for (const probe of probes) wheel.arm(probe, 75_000)
+  for (const probe of probes) wheel.arm(probe, 50)
+  expect(wheel.size).toBe(1000)
+  probes[0]!.onTimeout = () => {
+    for (const probe of probes) wheel.disarm(probe)
+  }
+  vi.advanceTimersByTime(100)
+  expect(wheel.size).toBe(0)
+  expect(probes.filter(({ fired }) => fired > 0)).toEqual([])
+})
+
 test('delays longer than one turn of the wheel are kept', () => {
   const probe = new Probe()
   wheel.arm(probe, 100_000)

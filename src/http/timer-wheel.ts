@@ -10,9 +10,9 @@ export interface Timed {
 const SLOTS = 256
 
 /**
- * One coarse timer for any number of connections. Moving a deadline later, or taking it away, is a
- * field write: the wheel looks again when the old one would have fired. A deadline fires up to two
- * resolutions late.
+ * One coarse timer for any number of connections. Moving a deadline later is a field write: the
+ * wheel looks again when the old one would have fired. A deadline fires up to two resolutions late.
+ * What is disarmed is let go at once: a connection must not outlive itself by its idle timeout.
  *
  * `nowMs` is the wheel's own time: it advances by at most a few resolutions per tick, so a process
  * that was stopped for a minute does not time everybody out when it goes on.
@@ -21,17 +21,24 @@ export class TimerWheel {
   nowMs = 0
 
   readonly resolutionMs: number
-  readonly #slots: Timed[][] = []
+  readonly #slots: Set<Timed>[] = []
   readonly #interval: NodeJS.Timeout
   #tick = 0
   #lastMs: number
 
   constructor(resolutionMs: number = 500) {
     this.resolutionMs = resolutionMs
-    for (let i = 0; i < SLOTS; i++) this.#slots.push([])
+    for (let i = 0; i < SLOTS; i++) this.#slots.push(new Set())
     this.#lastMs = performance.now()
     this.#interval = setInterval(() => this.#advance(), resolutionMs)
     this.#interval.unref()
+  }
+
+  /** Entries it refers to. */
+  get size(): number {
+    let size = 0
+    for (const slot of this.#slots) size += slot.size
+    return size
   }
 
   /** Calls `timed.onTimeout()` once, `delayMs` from now, unless it is armed again or disarmed. */
@@ -44,18 +51,24 @@ export class TimerWheel {
     timed.deadlineMs = deadlineMs
     if (deadlineMs === Infinity) return
     const tick = this.#tickOf(deadlineMs)
-    if (timed.wheelTick !== -1 && timed.wheelTick <= tick) return
+    if (timed.wheelTick !== -1) {
+      if (timed.wheelTick <= tick) return
+      this.#slots[timed.wheelTick % SLOTS]!.delete(timed)
+    }
     timed.wheelTick = tick
-    this.#slots[tick % SLOTS]!.push(timed)
+    this.#slots[tick % SLOTS]!.add(timed)
   }
 
   disarm(timed: Timed): void {
     timed.deadlineMs = Infinity
+    if (timed.wheelTick === -1) return
+    this.#slots[timed.wheelTick % SLOTS]!.delete(timed)
+    timed.wheelTick = -1
   }
 
   close(): void {
     clearInterval(this.#interval)
-    for (const slot of this.#slots) slot.length = 0
+    for (const slot of this.#slots) slot.clear()
   }
 
   /** The first tick that is not before the deadline, within one turn of the wheel. */
@@ -78,11 +91,10 @@ export class TimerWheel {
 
   #visit(tick: number): void {
     const slot = this.#slots[tick % SLOTS]!
-    if (slot.length === 0) return
-    this.#slots[tick % SLOTS] = []
-    for (let i = 0; i < slot.length; i++) {
-      const timed = slot[i]!
-      // Armed for an earlier tick since: this place is stale.
+    if (slot.size === 0) return
+    this.#slots[tick % SLOTS] = new Set()
+    for (const timed of slot) {
+      // Disarmed by a callback before it.
       if (timed.wheelTick !== tick) continue
       timed.wheelTick = -1
       if (timed.deadlineMs <= this.nowMs) {

@@ -2,6 +2,7 @@ import type { DownstreamExchange } from '../http/exchange.ts'
 import { handleEgress } from '../proxy/egress.ts'
 import type { ProxyRuntime } from '../proxy/runtime.ts'
 import type { BindAddress } from './bind-address.ts'
+import type { ConnectionGate } from './connection-gate.ts'
 import { HttpEngines } from './http-engines.ts'
 import { SocketServer } from './socket-server.ts'
 
@@ -18,19 +19,28 @@ export class EgressListener {
   static async start(
     address: BindAddress,
     runtime: ProxyRuntime,
+    gate: ConnectionGate,
     onHttpRefused: (reason: string, remoteAddress: string) => void,
   ): Promise<EgressListener> {
     const engines = await HttpEngines.start({
       scheme: 'http',
-      pathNormalization: runtime.snapshot.mesh.pathNormalization,
+      connections: () => runtime.snapshot.mesh.connections,
       plugins: [],
       onRequest: (exchange: DownstreamExchange) => handleEgress(runtime, exchange),
+      onPluginAnswer: () => undefined,
       onPluginError: () => undefined,
       onRefused: onHttpRefused,
     })
     try {
-      const server = await SocketServer.bind(address, (socket) => engines.accept(socket, null))
-      return new EgressListener(server, engines)
+      let listener: EgressListener | null = null
+      const server = await SocketServer.bind(address, {
+        gate,
+        bufferBytes: () => runtime.snapshot.mesh.connections.bufferBytes,
+        connections: () => listener?.connections ?? 0,
+        onConnection: (socket) => engines.accept(socket, null),
+      })
+      listener = new EgressListener(server, engines)
+      return listener
     } catch (error) {
       await engines.close()
       throw error
@@ -42,7 +52,7 @@ export class EgressListener {
   }
 
   get connections(): number {
-    return this.#server.sockets.size
+    return this.#server.connections
   }
 
   stopAccepting(): void {

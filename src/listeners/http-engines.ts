@@ -7,18 +7,20 @@ import {
   type GatewayPlugin,
 } from '../http/fastify-server.ts'
 import { H2ServerEngine } from '../http/h2-server.ts'
-import { H2Settings } from '../http/h2-settings.ts'
-import { HttpSettings } from '../http/http-settings.ts'
-import type { PathNormalization } from '../http/path-normalization.ts'
 import type { Refusal } from '../http/refusal.ts'
 import { HttpServerEngine } from '../http/server-engine.ts'
+import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
+import { WireSettings } from './wire-settings.ts'
 
 export interface HttpEnginesOptions {
   readonly scheme: 'http' | 'https'
-  readonly pathNormalization: PathNormalization
+  /** The settings of the moment: connections keep those they were accepted with. */
+  connections(): ConnectionSettings
   readonly plugins: readonly GatewayPlugin[]
   onRequest(exchange: DownstreamExchange): void
-  /** A plugin threw; its request was answered 500. */
+  /** A plugin answers the exchange by itself. */
+  onPluginAnswer(exchange: DownstreamExchange): void
+  /** A plugin failed, which cost its request a 5xx or a reset. */
   onPluginError(error: unknown): void
   /** The codec refused a message: it never became an exchange. */
   onRefused(reason: string, remoteAddress: string): void
@@ -32,16 +34,25 @@ export class HttpEngines {
   readonly #h1: HttpServerEngine
   readonly #h2: H2ServerEngine
   readonly #fastify: GatewayFastify
+  readonly #connections: () => ConnectionSettings
+  #settings: WireSettings
 
-  private constructor(h1: HttpServerEngine, h2: H2ServerEngine, fastify: GatewayFastify) {
-    this.#h1 = h1
-    this.#h2 = h2
-    this.#fastify = fastify
+  private constructor(
+    parts: { h1: HttpServerEngine; h2: H2ServerEngine; fastify: GatewayFastify },
+    connections: () => ConnectionSettings,
+    settings: WireSettings,
+  ) {
+    this.#h1 = parts.h1
+    this.#h2 = parts.h2
+    this.#fastify = parts.fastify
+    this.#connections = connections
+    this.#settings = settings
   }
 
   static async start(options: HttpEnginesOptions): Promise<HttpEngines> {
     const fastify = createGatewayFastify({
       onRequest: (exchange) => options.onRequest(exchange),
+      onPluginAnswer: (exchange) => options.onPluginAnswer(exchange),
       onPluginError: (error) => options.onPluginError(error),
       plugins: options.plugins,
     })
@@ -49,26 +60,32 @@ export class HttpEngines {
     const dispatch = (exchange: DownstreamExchange): void => fastify.bridge.dispatch(exchange)
     const onRefusal = (refusal: Refusal, connection: DownstreamConnection): void =>
       options.onRefused(refusal.reason, connection.remoteAddress)
-    const h2 = new H2ServerEngine({
-      onExchange: dispatch,
-      onRefusal,
-      settings: new H2Settings({ pathNormalization: options.pathNormalization }),
-    })
+    const settings = new WireSettings(options.connections())
+    const h2 = new H2ServerEngine({ onExchange: dispatch, onRefusal, settings: settings.h2 })
     const h1 = new HttpServerEngine({
       onExchange: dispatch,
       onRefusal,
       scheme: options.scheme,
-      settings: new HttpSettings({ pathNormalization: options.pathNormalization }),
+      settings: settings.h1,
       onHttp2Preface: (socket, firstBytes, context) => h2.accept(socket, context, firstBytes),
     })
-    return new HttpEngines(h1, h2, fastify)
+    return new HttpEngines({ h1, h2, fastify }, () => options.connections(), settings)
   }
 
   /** `context` comes back as `exchange.connection.context`. */
   accept(socket: Socket | TLSSocket, context: unknown): void {
+    this.#followSettings()
     if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2')
       this.#h2.accept(socket, context)
     else this.#h1.accept(socket, context)
+  }
+
+  #followSettings(): void {
+    const connections = this.#connections()
+    if (connections === this.#settings.connections) return
+    this.#settings = new WireSettings(connections)
+    this.#h1.configure(this.#settings.h1)
+    this.#h2.configure(this.#settings.h2)
   }
 
   get activeExchanges(): number {
@@ -79,7 +96,7 @@ export class HttpEngines {
     return this.#h1.connectionCount + this.#h2.sessionCount
   }
 
-  /** Connection: close and GOAWAY on what follows; idle connections go now. */
+  /** Connection: close and GOAWAY on what follows; idle connections go after a moment. */
   drain(): void {
     this.#h1.drain()
     this.#h2.drain()

@@ -3,13 +3,16 @@ import type { ListenerPlan } from '../snapshot/listener-plan.ts'
 import type { GatewayPlugin } from '../http/fastify-server.ts'
 import type { ServerContexts } from '../tls/server-context.ts'
 import { type BindAddress, formatBindAddress } from './bind-address.ts'
+import type { ConnectionGate } from './connection-gate.ts'
 import { HttpEngines } from './http-engines.ts'
-import { dispatchToListener, Listener } from './listener.ts'
+import { dispatchToListener, Listener, observeOnListener } from './listener.ts'
 import type { TlsRefusal } from './tls-accept.ts'
 
 export interface ListenerSetOptions {
   readonly runtime: ProxyRuntime
   readonly contexts: ServerContexts
+  /** Counts connections together with those of other listeners. */
+  readonly gate: ConnectionGate
   readonly plugins: readonly GatewayPlugin[]
   /** Gateway server port -> where it binds instead (`--listen`). */
   readonly bindings: ReadonlyMap<number, BindAddress>
@@ -76,9 +79,10 @@ export class ListenerSet {
         ? null
         : await HttpEngines.start({
             scheme: plan.accept.type === 'tls' ? 'https' : 'http',
-            pathNormalization: runtime.snapshot.mesh.pathNormalization,
+            connections: () => runtime.snapshot.mesh.connections,
             plugins,
             onRequest: dispatchToListener,
+            onPluginAnswer: observeOnListener,
             onPluginError: (error) => this.#options.onPluginError(error),
             onRefused: (reason, address) => this.#options.onHttpRefused(reason, address),
           })
@@ -87,7 +91,7 @@ export class ListenerSet {
       onRefused: (reason, name, detail) => onTlsRefused(listener.describe(), reason, name, detail),
     })
     try {
-      await listener.bind(this.#addressesOf(plan))
+      await listener.bind(this.#addressesOf(plan), this.#options.gate)
     } catch (error) {
       await listener.close()
       throw error

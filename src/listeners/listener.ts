@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net'
 import type { DownstreamExchange } from '../http/exchange.ts'
 import { handleHttp } from '../proxy/http.ts'
+import { observePluginAnswer } from '../proxy/plugin-answer.ts'
 import type { ProxyRuntime } from '../proxy/runtime.ts'
 import { handleTcp } from '../proxy/tcp.ts'
 import { HostTable } from '../routing/host-table.ts'
 import type { HttpServerPlan, ListenerPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
 import { type BindAddress, formatBindAddress } from './bind-address.ts'
+import type { ConnectionGate } from './connection-gate.ts'
 import type { HttpEngines } from './http-engines.ts'
-import { SocketServer } from './socket-server.ts'
+import { SocketServer, type SocketServerOptions } from './socket-server.ts'
 import { TcpClient } from './tcp-client.ts'
 import { acceptTls, type TlsAcceptOptions } from './tls-accept.ts'
 
@@ -57,19 +59,27 @@ export class Listener {
     this.#chains = servedChains(plan)
     this.#tlsOptions = {
       ...tls,
+      settings: () => runtime.snapshot.mesh.connections,
       chains: () => (this.plan.accept.type === 'tls' ? this.plan.accept.chains : null),
       onSecure: (socket, chain) => {
         this.#engines!.accept(socket, new ConnectionContext(this, chain.name))
       },
     }
+    this.#loadCertificates()
   }
 
   /** Binds every address, or none and rejects. */
-  async bind(addresses: readonly BindAddress[]): Promise<void> {
+  async bind(addresses: readonly BindAddress[], gate: ConnectionGate): Promise<void> {
+    const options: SocketServerOptions = {
+      gate,
+      bufferBytes: () => this.#runtime.snapshot.mesh.connections.bufferBytes,
+      connections: () => this.connections,
+      onConnection: (socket) => this.#accept(socket),
+    }
     const bound: SocketServer[] = []
     try {
       for (const address of addresses) {
-        bound.push(await SocketServer.bind(address, (socket) => this.#accept(socket)))
+        bound.push(await SocketServer.bind(address, options))
       }
     } catch (error) {
       for (const server of bound) server.stopAccepting()
@@ -87,12 +97,20 @@ export class Listener {
   }
 
   get connections(): number {
-    return this.#servers.reduce((sum, server) => sum + server.sockets.size, 0)
+    return this.#servers.reduce((sum, server) => sum + server.connections, 0)
   }
 
   update(plan: ListenerPlan): void {
     this.plan = plan
+    this.#loadCertificates()
     this.#chains = servedChains(plan)
+  }
+
+  /** Before the first handshake: a certificate that breaks later has a last good version then. */
+  #loadCertificates(): void {
+    if (this.plan.accept.type !== 'tls') return
+    for (const chain of this.plan.accept.chains.all)
+      this.#tlsOptions!.contexts.contextFor(chain.tls)
   }
 
   #accept(socket: Socket): void {
@@ -112,7 +130,7 @@ export class Listener {
   /** Hands an exchange to the proxy under the plan of this moment. */
   handle(exchange: DownstreamExchange): void {
     const { chainName } = exchange.connection.context as ConnectionContext
-    const port = this.plan.gatewayPorts[0] ?? this.plan.targetPort
+    const port = this.#gatewayPort
     if (chainName === null) {
       const accept = this.plan.accept
       handleHttp(
@@ -133,6 +151,15 @@ export class Listener {
     handleHttp(this.#runtime, exchange, chain.http, port, chain.ownedElsewhere)
   }
 
+  /** Counts and logs an exchange that a plugin answers. */
+  observe(exchange: DownstreamExchange): void {
+    observePluginAnswer(this.#runtime, exchange, this.#gatewayPort)
+  }
+
+  get #gatewayPort(): number {
+    return this.plan.gatewayPorts[0] ?? this.plan.targetPort
+  }
+
   stopAccepting(): void {
     for (const server of this.#servers) server.stopAccepting()
   }
@@ -151,6 +178,10 @@ export class Listener {
 /** The listener an exchange came in on. */
 export function dispatchToListener(exchange: DownstreamExchange): void {
   ;(exchange.connection.context as ConnectionContext).listener.handle(exchange)
+}
+
+export function observeOnListener(exchange: DownstreamExchange): void {
+  ;(exchange.connection.context as ConnectionContext).listener.observe(exchange)
 }
 
 function servedChains(plan: ListenerPlan): ReadonlyMap<string, ServedChain> {

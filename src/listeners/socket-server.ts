@@ -1,70 +1,118 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { BindAddress } from './bind-address.ts'
+import type { Accepting, ConnectionGate } from './connection-gate.ts'
 
 const BACKLOG = 1024
-/** Unsent bytes per connection before its writers are told to wait. */
-const HIGH_WATER_BYTES = 32 * 1024
 /** TCP keep-alive on accepted connections: a client that vanished is noticed. */
 const KEEP_ALIVE_DELAY_MS = 60_000
 
+export interface SocketServerOptions {
+  readonly gate: ConnectionGate
+  /** Unsent bytes per connection before its writers are told to wait: for those accepted now. */
+  bufferBytes(): number
+  /** Connections of the whole listener, which may have several servers. */
+  connections(): number
+  onConnection(socket: Socket): void
+}
+
 /** One bound TCP socket and the connections it accepted. Half-open connections are allowed. */
-export class SocketServer {
+export class SocketServer implements Accepting {
   readonly #server: Server
-  readonly #onConnection: (socket: Socket) => void
-  readonly sockets = new Set<Socket>()
+  readonly #options: SocketServerOptions
+  /** Each with the block its client counts for. */
+  readonly #blocks = new Map<Socket, string>()
+  readonly #onSocketClose: (this: Socket) => void
+  #wanted = true
   address: BindAddress
 
-  private constructor(
-    server: Server,
-    address: BindAddress,
-    onConnection: (socket: Socket) => void,
-  ) {
+  private constructor(server: Server, address: BindAddress, options: SocketServerOptions) {
     this.#server = server
     this.address = address
-    this.#onConnection = onConnection
+    this.#options = options
+    const release = (socket: Socket): void => this.#release(socket)
+    this.#onSocketClose = function onSocketClose(this: Socket): void {
+      release(this)
+    }
     server.on('connection', (socket) => this.#accept(socket))
     server.on('error', ignore)
   }
 
   /** Binds, or rejects with node's error (EADDRINUSE, EACCES ...). */
-  static async bind(
-    address: BindAddress,
-    onConnection: (socket: Socket) => void,
-  ): Promise<SocketServer> {
+  static async bind(address: BindAddress, options: SocketServerOptions): Promise<SocketServer> {
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
-      highWaterMark: HIGH_WATER_BYTES,
+      highWaterMark: options.bufferBytes(),
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       pauseOnConnect: false,
     })
-    const bound = new SocketServer(server, address, onConnection)
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      const host = address.host === null ? {} : { host: address.host }
-      server.listen({ port: address.port, ...host, backlog: BACKLOG }, () => {
-        server.removeListener('error', reject)
-        resolve()
-      })
-    })
+    const bound = new SocketServer(server, address, options)
+    await bound.#listen()
     bound.address = { host: address.host, port: (server.address() as AddressInfo).port }
+    options.gate.add(bound)
     return bound
   }
 
+  get connections(): number {
+    return this.#blocks.size
+  }
+
+  #listen(): Promise<void> {
+    const server = this.#server
+    const { host, port } = this.address
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    server.once('listening', resolve)
+    server.once('error', reject)
+    server.listen({ port, ...(host === null ? {} : { host }), backlog: BACKLOG })
+    return promise.finally(() => {
+      server.removeListener('listening', resolve)
+      server.removeListener('error', reject)
+    })
+  }
+
   #accept(socket: Socket): void {
-    this.sockets.add(socket)
-    socket.once('close', () => this.sockets.delete(socket))
-    this.#onConnection(socket)
+    const options = this.#options
+    const block = options.gate.admit(socket, options.connections())
+    if (block === null) return
+    this.#blocks.set(socket, block)
+    socket.once('close', this.#onSocketClose)
+    this.#setBuffer(socket, options.bufferBytes())
+    options.onConnection(socket)
+  }
+
+  /** The mark may have changed since the server was made; node:net has no door for that. */
+  #setBuffer(socket: Socket, bytes: number): void {
+    if (socket.writableHighWaterMark === bytes) return
+    Reflect.set(this.#server, 'highWaterMark', bytes)
+    const state: unknown = Reflect.get(socket, '_writableState')
+    if (typeof state === 'object' && state !== null) Reflect.set(state, 'highWaterMark', bytes)
+  }
+
+  #release(socket: Socket): void {
+    const block = this.#blocks.get(socket)
+    if (block === undefined) return
+    this.#blocks.delete(socket)
+    this.#options.gate.release(block)
+  }
+
+  pause(): void {
+    if (this.#server.listening) this.#server.close()
+  }
+
+  async resume(): Promise<void> {
+    if (this.#wanted && !this.#server.listening) await this.#listen()
   }
 
   /** Accepts no more; connections stay. */
   stopAccepting(): void {
-    if (this.#server.listening) this.#server.close()
+    this.#wanted = false
+    this.#options.gate.remove(this)
+    this.pause()
   }
 
   destroyConnections(): void {
-    for (const socket of this.sockets) socket.destroy()
+    for (const socket of this.#blocks.keys()) socket.destroy()
   }
 }
 

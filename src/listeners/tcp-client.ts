@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { resetSocket } from '../http/socket-close.ts'
 import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
 
 /** An accepted TCP connection as the proxy splices it: bytes, half-closes, backpressure. */
@@ -40,9 +41,14 @@ export class TcpClient implements TcpDownstream {
     this.#socket.resume()
   }
 
-  abort(): void {
+  close(): void {
     this.#handler = null
     this.#socket.destroy()
+  }
+
+  abort(): void {
+    this.#handler = null
+    resetSocket(this.#socket)
   }
 }
 

@@ -61,6 +61,7 @@ beforeEach(async () => {
     opened.push(socket)
     acceptTls(socket, {
       contexts,
+      settings: () => ({ tlsHandshakeTimeoutMs: 10_000, bufferBytes: 32_768 }),
       chains: () => table,
       onSecure: (secure, chain) => {
         secure.on('error', () => undefined)

@@ -24,6 +24,7 @@ export class AdminView implements AdminState {
   readonly #log: Logger
   readonly #startedAt = new Date()
   #failed = false
+  #drained = false
 
   constructor(
     gateway: Gateway,
@@ -40,7 +41,7 @@ export class AdminView implements AdminState {
   lifecycle(): LifecycleState {
     const state = this.#gateway.state
     if (state === 'starting') return 'PRE_INITIALIZING'
-    if (state !== 'ready') return 'DRAINING'
+    if (state !== 'ready' || this.#drained) return 'DRAINING'
     return this.#failed ? 'HEALTHCHECK_FAILED' : 'LIVE'
   }
 
@@ -101,6 +102,7 @@ export class AdminView implements AdminState {
   }
 
   drain(graceful: boolean): void {
+    this.#drained = true
     this.#gateway.drainListeners(graceful)
   }
 

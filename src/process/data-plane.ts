@@ -3,6 +3,7 @@ import type { ClusterDescription, ClusterEvent } from '../clusters/description.t
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
+import { ConnectionGate } from '../listeners/connection-gate.ts'
 import { EgressListener } from '../listeners/egress-listener.ts'
 import { type BindFailure, ListenerSet } from '../listeners/listener-set.ts'
 import type { GatewayPlugin } from '../http/fastify-server.ts'
@@ -25,6 +26,7 @@ export class DataPlane {
   readonly #resolver: Resolver
   readonly #registry: ClusterRegistry
   readonly #runtime: ProxyRuntime
+  readonly #gate: ConnectionGate
   readonly #listeners: ListenerSet
   readonly #egress: EgressListener[] = []
 
@@ -52,8 +54,14 @@ export class DataPlane {
       observer: parts.observer,
       random: Math.random,
     })
+    this.#gate = new ConnectionGate({
+      settings: () => this.#runtime.snapshot.mesh.connections,
+      onRefused: (reason) => this.#refusals.count('tcp', reason),
+      onExhausted: (exhausted) => this.#logExhausted(exhausted),
+    })
     this.#listeners = new ListenerSet({
       runtime: this.#runtime,
+      gate: this.#gate,
       contexts: new ServerContexts({ onProblem: (message) => log.error(message) }),
       plugins: parts.plugins,
       bindings: options.listen,
@@ -79,7 +87,7 @@ export class DataPlane {
     }
     for (const address of egress) {
       const start = (): Promise<EgressListener> =>
-        EgressListener.start(address, this.#runtime, (reason, remote) =>
+        EgressListener.start(address, this.#runtime, this.#gate, (reason, remote) =>
           this.#countRefusal(reason, remote),
         )
       this.#egress.push(await bindOrExplain('--egress', address, start))
@@ -110,7 +118,7 @@ export class DataPlane {
   }
 
   describeClusters(): readonly ClusterDescription[] {
-    return this.#registry.describe()
+    return [...this.#registry.describe(), this.#runtime.passthrough.describe()]
   }
 
   /** Accepts no more; kept connections end with their current exchange. */
@@ -131,10 +139,17 @@ export class DataPlane {
 
   async close(): Promise<void> {
     await this.closeListeners()
+    this.#gate.close()
     await this.#registry.close()
     this.#runtime.passthrough.close()
     this.#runtime.declaredPassthrough.close()
     this.#resolver.close()
+  }
+
+  #logExhausted(exhausted: boolean): void {
+    if (exhausted) {
+      this.#log.error('no file can be opened any more (ulimit -n): no connection is accepted')
+    } else this.#log.warn('files can be opened again: connections are accepted')
   }
 
   #countRefusal(reason: string, remoteAddress: string): void {

@@ -305,9 +305,16 @@ export class Gateway {
     await pause(timing.delayMs)
     this.#dataPlane?.drain()
     const deadline = performance.now() + timing.timeoutMs
-    while (this.activeExchanges > 0 && performance.now() < deadline) await pause(IDLE_POLL_MS)
+    while (this.#isBusy && performance.now() < deadline) await pause(IDLE_POLL_MS)
     await this.close()
     this.#log.info('bye')
+  }
+
+  /** Idle connections count too: each has a moment for a request that may be on its way. */
+  get #isBusy(): boolean {
+    return (
+      this.activeExchanges > 0 || this.boundListeners.some(({ connections }) => connections > 0)
+    )
   }
 
   async close(): Promise<void> {

@@ -5,17 +5,23 @@ import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
 import { compileFormat } from '../telemetry/log-format.ts'
-import { LogWriter } from '../telemetry/log-writer.ts'
+import { LogSink } from '../telemetry/log-sink.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { ObserverList } from '../telemetry/observer-list.ts'
 import type { Logger } from './log.ts'
+
+const STANDARD_OUTPUT = '/dev/stdout'
 
 /** Metrics and access log of one gateway: told of every exchange and of every generation. */
 export class Observability {
   readonly metrics: Metrics
   readonly observer: ExchangeObserver
   readonly #accessLog: AccessLog
+  readonly #stdoutFd: number
   readonly #log: Logger
+  #sink: LogSink
+  /** A file that could not be opened: said once. */
+  #unusable = ''
 
   constructor(options: {
     version: string
@@ -25,7 +31,9 @@ export class Observability {
     clusters: () => readonly ClusterDescription[]
   }) {
     this.#log = options.log
-    this.#accessLog = new AccessLog(new LogWriter(options.accessLogFd), null)
+    this.#stdoutFd = options.accessLogFd
+    this.#sink = LogSink.open(STANDARD_OUTPUT, options.accessLogFd)
+    this.#accessLog = new AccessLog(this.#sink.writer, null)
     this.metrics = new Metrics({
       source: { namespace: options.namespace },
       version: options.version,
@@ -54,14 +62,43 @@ export class Observability {
       this.#accessLog.setFormat(null)
       return
     }
+    this.#followFile(accessLog.file)
     const { format, errors } = compileFormat(accessLog)
     for (const error of errors)
       this.#log.error(`MeshConfig accessLogFormat: ${error}; the default format is used`)
     this.#accessLog.setFormat(format)
   }
 
+  /** A file that was rotated away is opened anew with the next reload (SIGHUP, POST /reload). */
+  #followFile(path: string): void {
+    if (path === this.#sink.path && !this.#sink.moved) return
+    const sink = this.#openSink(path)
+    if (sink === null) return
+    const before = this.#sink
+    this.#sink = sink
+    this.#accessLog.setWriter(sink.writer)
+    void before.close()
+  }
+
+  #openSink(path: string): LogSink | null {
+    try {
+      const sink = LogSink.open(path, this.#stdoutFd)
+      this.#unusable = ''
+      return sink
+    } catch (error) {
+      if (this.#unusable !== path) {
+        const reason = error instanceof Error ? error.message : String(error)
+        this.#log.error(
+          `MeshConfig accessLogFile cannot be opened: ${reason}; the log goes to ${this.#sink.path}`,
+        )
+      }
+      this.#unusable = path
+      return null
+    }
+  }
+
   close(): Promise<void> {
-    return this.#accessLog.close()
+    return this.#sink.close()
   }
 }
 

@@ -252,13 +252,25 @@ describe('CONNECT', () => {
 
   test('a rule without destinations goes to the asked host, whatever the policy', () => {
     const rule: TunnelRule = {
+      name: 'outbound|443||a.w.test',
+      destinations: [],
+      cumulativeWeights: [],
+    }
+    bench = benchOf(() => ({ tunnelRules: new Map([[443, new HostTable([['a.w.test', rule]])]]) }))
+    finish(connect('a.w.test:443'))
+    expect(bench.declaredPassthrough.asked).toEqual(['a.w.test:443'])
+  })
+
+  test('a wildcard rule does too, but the address guard judges where it leads', () => {
+    const rule: TunnelRule = {
       name: 'outbound|443||*.w.test',
       destinations: [],
       cumulativeWeights: [],
     }
     bench = benchOf(() => ({ tunnelRules: new Map([[443, new HostTable([['*.w.test', rule]])]]) }))
     finish(connect('a.w.test:443'))
-    expect(bench.declaredPassthrough.asked).toEqual(['a.w.test:443'])
+    expect(bench.declaredPassthrough.asked).toEqual([])
+    expect(bench.passthrough.asked).toEqual(['a.w.test:443'])
   })
 
   test('HTTP/2: what the client sends before the answer is held, not lost', () => {

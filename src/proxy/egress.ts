@@ -11,6 +11,7 @@ import { Exchange } from './exchange.ts'
 import { takeRoute } from './filter-chain.ts'
 import { ownForwardedHeaders } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
+import { redirectUnescaped } from './path-redirect.ts'
 import type { ProxyRuntime } from './runtime.ts'
 
 const HTTP_PORT = 80
@@ -36,6 +37,10 @@ export function handleEgress(runtime: ProxyRuntime, downstream: DownstreamExchan
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
   request.headers.remove('proxy-authorization')
+  if (request.redirects) {
+    redirectUnescaped(exchange)
+    return
+  }
   const plan = runtime.snapshot.egress
   if (connect) {
     connectTo(exchange, plan, host, asked)
@@ -48,6 +53,7 @@ export function handleEgress(runtime: ProxyRuntime, downstream: DownstreamExchan
   }
   const known = knownHost(plan, host, asked)
   exchange.declared = known !== null
+  exchange.declaredByName = known !== null && !known.name.startsWith('*')
   const virtualHost = known ?? plan.unknownHost
   const route = virtualHost.route(request)
   if (route === null) {
@@ -75,6 +81,8 @@ interface TunnelTarget {
   readonly cluster: ClusterPlan | null
   /** The declaration names a destination that does not exist. */
   readonly missing: boolean
+  /** Declared by a wildcard: the address it resolves to is judged as for an undeclared host. */
+  readonly guarded: boolean
 }
 
 function knownTunnel(
@@ -88,21 +96,23 @@ function knownTunnel(
   if (rule !== null) return pickedTunnel(exchange, rule)
   const table = plan.tunnels.get(port)
   const found = table === undefined ? null : table.find(host)
-  if (found !== null) return { name: found.name, cluster: found, missing: false }
+  if (found !== null) return { name: found.name, cluster: found, missing: false, guarded: false }
   if (isIP(host) === 0) return null
   for (const entry of plan.addresses) {
     if (entry.port !== port || !entry.cidr.contains(host)) continue
     const name = entry.cluster === null ? PASSTHROUGH : entry.cluster.name
-    return { name, cluster: entry.cluster, missing: false }
+    return { name, cluster: entry.cluster, missing: false, guarded: false }
   }
   return null
 }
 
 function pickedTunnel(exchange: Exchange, rule: TunnelRule): TunnelTarget {
-  if (rule.destinations.length === 0) return { name: rule.name, cluster: null, missing: false }
+  if (rule.destinations.length === 0) {
+    return { name: rule.name, cluster: null, missing: false, guarded: rule.name.includes('*') }
+  }
   const index = pickWeighted(rule.cumulativeWeights, exchange.runtime.random())
   const { clusterName, cluster } = rule.destinations[index]!
-  return { name: clusterName, cluster, missing: cluster === null }
+  return { name: clusterName, cluster, missing: cluster === null, guarded: false }
 }
 
 function connectTo(exchange: Exchange, plan: EgressPlan, host: string, port: number): void {
@@ -129,6 +139,6 @@ function connectTo(exchange: Exchange, plan: EgressPlan, host: string, port: num
   }
   exchange.attempt =
     cluster === null
-      ? declaredPassthrough.startTunnel(host, port, exchange)
+      ? (known.guarded ? passthrough : declaredPassthrough).startTunnel(host, port, exchange)
       : cluster.startTunnel(exchange, exchange)
 }

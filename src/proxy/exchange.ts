@@ -16,7 +16,7 @@ import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import { abortDetails, answerFailure } from './failure-reply.ts'
+import { abortDetails, abortFlag, answerFailure } from './failure-reply.ts'
 import { resumeFilters } from './filter-chain.ts'
 import { startClocks } from './forward.ts'
 import { hashCookie, hashQuery } from './hash-key.ts'
@@ -50,6 +50,8 @@ export class Exchange
   destinationHost: string
   /** Egress: a resource declares the host, so the address guard does not judge it. */
   declared: boolean
+  /** Declared by its own name, not by a wildcard: whatever address it resolves to may be dialled. */
+  declaredByName: boolean
 
   route: Route | null
   destination: Destination | null
@@ -118,6 +120,7 @@ export class Exchange
     this.requestId = ''
     this.destinationHost = ''
     this.declared = false
+    this.declaredByName = false
     this.route = null
     this.destination = null
     this.cluster = null
@@ -234,7 +237,7 @@ export class Exchange
     if (this.ended) return
     const tunnelClosed = this.tunnel && reason === 'client-closed'
     if (!tunnelClosed) {
-      this.addFlag(reason === 'protocol-error' ? 'DPE' : reason === 'timeout' ? 'SI' : 'DC')
+      this.addFlag(abortFlag(reason))
       this.details = abortDetails(reason)
     }
     if (!this.downstream.headSent) this.status = 0
@@ -243,7 +246,7 @@ export class Exchange
 
   onStatusReplaced(status: number): void {
     this.status = status
-    this.details = 'plugin_replaced_status'
+    this.details = 'set_by_plugin'
   }
 
   onResponseSent(): void {

@@ -33,10 +33,26 @@ export function abortDetails(reason: AbortReason): string {
       return 'http1.codec_error'
     case 'timeout':
       return 'stream_idle_timeout'
+    case 'too-long':
+      return 'max_duration_timeout'
     case 'shutdown':
       return 'downstream_local_disconnect'
     case 'plugin-failed':
       return 'plugin_failed'
+  }
+}
+
+/** Envoy's response flag of an exchange that ended with its connection or stream. */
+export function abortFlag(reason: AbortReason): string {
+  switch (reason) {
+    case 'protocol-error':
+      return 'DPE'
+    case 'timeout':
+      return 'SI'
+    case 'too-long':
+      return 'DT'
+    default:
+      return 'DC'
   }
 }
 

@@ -102,7 +102,7 @@ export function startAttempt(exchange: Exchange): void {
   }
   const { host } = splitHostPort(request.authority)
   const { passthrough, declaredPassthrough } = exchange.runtime
-  const target = exchange.declared ? declaredPassthrough : passthrough
+  const target = exchange.declaredByName ? declaredPassthrough : passthrough
   exchange.attempt = target.startRequest(host, exchange.port, outbound, exchange)
 }
 

@@ -6,6 +6,7 @@ import { Exchange } from './exchange.ts'
 import { takeRoute } from './filter-chain.ts'
 import { ownForwardedHeaders } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
+import { redirectUnescaped } from './path-redirect.ts'
 import type { ProxyRuntime } from './runtime.ts'
 
 /**
@@ -31,6 +32,10 @@ export function handleHttp(
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
   request.headers.set('x-envoy-external-address', client.clientAddress)
+  if (request.redirects) {
+    redirectUnescaped(exchange)
+    return
+  }
   if (request.method === 'CONNECT') {
     downstream.closeAfter()
     sendLocalReply(

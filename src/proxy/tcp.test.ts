@@ -35,6 +35,10 @@ class ClientDouble implements TcpDownstream {
     this.paused = false
   }
 
+  close(): void {
+    this.aborted = true
+  }
+
   abort(): void {
     this.aborted = true
   }

@@ -20,6 +20,9 @@ export interface TcpDownstream {
   end(): void
   pause(): void
   resume(): void
+  /** Ends a connection that never reached an upstream. */
+  close(): void
+  /** Resets it: what came so far must not look complete. */
   abort(): void
 }
 
@@ -35,7 +38,7 @@ export function handleTcp(runtime: ProxyRuntime, client: TcpDownstream, plan: Tc
       : destinations[pickWeighted(plan.cumulativeWeights, runtime.random())]!
   const cluster = destination.cluster === null ? null : destination.cluster.runtime
   if (cluster === null) {
-    client.abort()
+    client.close()
     return
   }
   const splice = new TcpSplice(runtime, client)
@@ -51,6 +54,8 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   readonly #runtime: ProxyRuntime
   readonly #client: TcpDownstream
   #stream: UpstreamStream | null
+  /** The client's half-close came before there was an upstream to pass it to. */
+  #clientEnded: boolean
   #ended: boolean
 
   constructor(runtime: ProxyRuntime, client: TcpDownstream) {
@@ -60,6 +65,7 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
     this.#runtime = runtime
     this.#client = client
     this.#stream = null
+    this.#clientEnded = false
     this.#ended = false
     runtime.active++
   }
@@ -69,6 +75,7 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   }
 
   onClientEnd(): void {
+    this.#clientEnded = true
     this.#stream?.sendEnd(null)
   }
 
@@ -83,7 +90,8 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
 
   onUpstreamReady(stream: UpstreamStream): void {
     this.#stream = stream
-    this.#client.resume()
+    if (this.#clientEnded) stream.sendEnd(null)
+    else this.#client.resume()
   }
 
   onUpstreamInformational(): void {}
@@ -103,7 +111,8 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   }
 
   onUpstreamFailure(): void {
-    this.#client.abort()
+    if (this.#stream === null) this.#client.close()
+    else this.#client.abort()
     this.#finish()
   }
 

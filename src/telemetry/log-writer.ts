@@ -42,6 +42,11 @@ export class LogWriter {
     this.#onIdle = null
   }
 
+  /** A write is under way: it uses the descriptor. */
+  get writing(): boolean {
+    return this.#chunk !== null
+  }
+
   /** Takes one line, line feed included. */
   write(line: string): void {
     const waiting = this.#buffer.length + (this.#chunk === null ? 0 : this.#chunk.length)

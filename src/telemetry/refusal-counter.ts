@@ -5,7 +5,7 @@ import { PublishedCounter } from './published-metric.ts'
 export class RefusalCounter {
   readonly #counts = new Map<string, { stage: string; reason: string; count: number }>()
 
-  count(stage: 'http' | 'tls', reason: string): void {
+  count(stage: 'http' | 'tls' | 'tcp', reason: string): void {
     const key = `${stage} ${reason}`
     const known = this.#counts.get(key)
     if (known === undefined) this.#counts.set(key, { stage, reason, count: 1 })

@@ -88,8 +88,15 @@ describe('certificates from resources', () => {
   })
 
   test('one broken pair of two refuses both', () => {
-    const broken = pem({ certificate: first.certificate, key: 'x' })
+    const broken = { ...pem({ certificate: first.certificate, key: 'x' }), name: 'another' }
     expect(contexts.contextFor(planOf([pem(first), broken]))).toBeNull()
+  })
+
+  test('a broken update of a Secret leaves its last good pair serving', () => {
+    const good = contexts.contextFor(planOf([pem(first)]))
+    expect(good).not.toBeNull()
+    const broken = pem({ certificate: first.certificate, key: 'x' })
+    expect(contexts.contextFor(planOf([broken]))).toBe(good)
   })
 
   test('no pair at all is refused', () => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { expiryNotice, keyPairError } from './key-pair.ts'
@@ -5,8 +6,8 @@ import type { CertificateSource, ServerTlsPlan } from './plan.ts'
 
 /** Files of a certificate are looked at again at most this often, when a handshake needs them. */
 const FILE_CHECK_INTERVAL_MS = 1000
-/** Pairs of files whose last good content is kept. */
-const MAX_KEPT_PAIRS = 1000
+/** Last good pairs, and contexts, that are kept. */
+const MAX_KEPT = 1000
 
 interface Pair {
   readonly certificate: string
@@ -27,7 +28,8 @@ interface Entry {
  */
 export class ServerContexts {
   readonly #entries = new WeakMap<ServerTlsPlan, Entry>()
-  /** By certificate and key file. */
+  readonly #byContent = new Map<string, SecureContext>()
+  /** By certificate and key file, or by Secret. */
   readonly #lastGood = new Map<string, Pair>()
   readonly #onProblem: (message: string) => void
   readonly #now: () => number
@@ -58,8 +60,11 @@ export class ServerContexts {
   #create(plan: ServerTlsPlan): SecureContext | null {
     const pairs = this.#readPairs(plan.certificates)
     if (pairs === null) return null
+    const content = contentOf(plan, pairs)
+    const known = this.#byContent.get(content)
+    if (known !== undefined) return known
     try {
-      return createSecureContext({
+      const context = createSecureContext({
         cert: pairs.map((pair) => pair.certificate),
         key: pairs.map((pair) => pair.key),
         minVersion: plan.minVersion,
@@ -67,6 +72,8 @@ export class ServerContexts {
         ...(plan.ciphers === null ? {} : { ciphers: plan.ciphers }),
         honorCipherOrder: true,
       })
+      remember(this.#byContent, content, context)
+      return context
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.#onProblem(`certificate ${plan.certificates[0]!.name}: TLS settings refused: ${reason}`)
@@ -85,27 +92,35 @@ export class ServerContexts {
   }
 
   #goodPair(source: CertificateSource): Pair | null {
-    const id = source.kind === 'files' ? `${source.certificate}\0${source.key}` : ''
+    const id = source.kind === 'files' ? `${source.certificate}\0${source.key}` : source.name
     const pair = readPair(source)
     const error = typeof pair === 'string' ? pair : keyPairError(pair.certificate, pair.key)
     if (typeof pair !== 'string' && error === null) {
       const notice = expiryNotice(pair.certificate, this.#now())
       if (notice !== null) this.#onProblem(`certificate ${source.name}: ${notice}`)
-      if (id !== '') this.#keep(id, pair)
+      remember(this.#lastGood, id, pair)
       return pair
     }
     this.#onProblem(`certificate ${source.name}: ${error}`)
     return this.#lastGood.get(id) ?? null
   }
+}
 
-  #keep(id: string, pair: Pair): void {
-    this.#lastGood.delete(id)
-    this.#lastGood.set(id, pair)
-    for (const oldest of this.#lastGood.keys()) {
-      if (this.#lastGood.size <= MAX_KEPT_PAIRS) return
-      this.#lastGood.delete(oldest)
-    }
+/** Puts an entry last and drops the oldest beyond MAX_KEPT. */
+function remember<T>(entries: Map<string, T>, key: string, value: T): void {
+  entries.delete(key)
+  entries.set(key, value)
+  for (const oldest of entries.keys()) {
+    if (entries.size <= MAX_KEPT) return
+    entries.delete(oldest)
   }
+}
+
+/** Equal for equal certificates, keys and settings: such plans share a context over generations. */
+function contentOf(plan: ServerTlsPlan, pairs: readonly Pair[]): string {
+  const { minVersion, maxVersion, ciphers } = plan
+  const material = pairs.map(({ certificate, key }) => [certificate, key])
+  return hash('sha256', JSON.stringify([minVersion, maxVersion, ciphers, material]))
 }
 
 function readPair(source: CertificateSource): Pair | string {

@@ -105,6 +105,8 @@ export class H1Connection implements Ticked {
     this.#state = HEAD
     this.#informational = 0
     this.#receivedBytes = false
+    // A client whose spelling is kept gets the backend's as it is.
+    this.#parser.keepsSpellings = request.headers.spellings !== null
     observer.onAttemptStart()
     const head = writeRequestHead(request)
     if (head === null) {

@@ -1,5 +1,6 @@
 import { invariants, isSafeWord, writeFields } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
+import { respell } from '../http/spellings.ts'
 import type { UpstreamRequest } from './transport.ts'
 
 /**
@@ -14,8 +15,10 @@ export function writeRequestHead(request: UpstreamRequest): string | null {
     invariants.violations++
     return null
   }
-  const host = `host: ${request.authority}\r\n`
-  return `${request.method} ${target} HTTP/1.1\r\n${host}${fields}${hopFields(request)}\r\n`
+  const lines = `host: ${request.authority}\r\n${fields}${hopFields(request)}`
+  const { spellings } = request.headers
+  const spelled = spellings === null ? lines : respell(lines, spellings)
+  return `${request.method} ${target} HTTP/1.1\r\n${spelled}\r\n`
 }
 
 /** The host of an HTTP/1.0 request without Host is empty, and may be. */

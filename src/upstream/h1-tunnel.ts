@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { resetSocket } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { closedWithinBody } from './h1-failures.ts'
@@ -91,7 +92,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   abort(): void {
     if (this.#over) return
     this.#finish()
-    this.#socket.destroy()
+    resetSocket(this.#socket)
   }
 
   onTick(): void {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { call } from '../support/call.ts'
-import { runCommand, serve, TIDEGATE } from '../support/tidegate-process.ts'
+import { runCommand, serve, TIDEGATE } from '../support/command.ts'
 import { callProxy } from '../support/egress.ts'
 import { TemporaryFolder } from '../support/folder.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -28,8 +28,14 @@ describe('run', () => {
     await using upstream = await startUpstream('app')
     using folder = new TemporaryFolder({ 'app.yaml': app(upstream.port) })
     await using serving = await serve([
-      ...['-c', folder.path, '--listen', '80=127.0.0.1:0', '--egress', '127.0.0.1:0'],
-      ...['--drain-delay', '0s'],
+      '-c',
+      folder.path,
+      '--listen',
+      '80=127.0.0.1:0',
+      '--egress',
+      '127.0.0.1:0',
+      '--drain-delay',
+      '0s',
     ])
     expect(serving.ready).toMatchObject({
       generation: 1,
@@ -116,7 +122,11 @@ describe('run', () => {
     await using two = await startUpstream('two')
     using folder = new TemporaryFolder({ 'app.yaml': app(one.port) })
     await using serving = await serve([
-      ...['-c', folder.path, '--listen', '80=127.0.0.1:0', '--no-watch'],
+      '-c',
+      folder.path,
+      '--listen',
+      '80=127.0.0.1:0',
+      '--no-watch',
     ])
     const port = serving.port('*:80')
     expect((await call({ port, host: 'app.test' })).body).toBe('one')
@@ -226,7 +236,11 @@ describe('run says what, where and what to do when', () => {
     using folder = new TemporaryFolder({ 'gw.yaml': gateway('gw', ['app.test']) })
     const elsewhere = flag.startsWith('--listen') ? [] : ['--listen', '80=127.0.0.1:0']
     const { code, stderr } = await runCommand([
-      ...['run', '-c', folder.path, '--log-level', 'silent'],
+      'run',
+      '-c',
+      folder.path,
+      '--log-level',
+      'silent',
       ...elsewhere,
       ...args(port),
     ])

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { TemporaryFolder } from '../support/folder.ts'
 import { addNastyEntries, NASTY_FILES } from '../support/nasty-files.ts'
-import { runCommand } from '../support/tidegate-process.ts'
+import { runCommand } from '../support/command.ts'
 import { gateway, service, virtualService } from '../support/yaml.ts'
 
 interface Report {

@@ -7,7 +7,7 @@ import { type Answer, call } from '../support/call.ts'
 import { TemporaryFolder } from '../support/folder.ts'
 import { H2Client } from '../support/h2-client.ts'
 import { RawSocket } from '../support/raw-socket.ts'
-import { serve, type ServingCommand } from '../support/tidegate-process.ts'
+import { serve, type ServingCommand } from '../support/command.ts'
 import { startUpstream, type Upstream } from '../support/upstream.ts'
 import { waitFor } from '../support/wait.ts'
 import { gateway, service, virtualService } from '../support/yaml.ts'
@@ -97,6 +97,17 @@ function askOnce(port: number, agent: Agent, load: Load): Promise<boolean> {
   })
 }
 
+/** One stream after another until the server says GOAWAY. A refused stream was never a request. */
+async function askUntilGoaway(client: H2Client): Promise<string[]> {
+  const outcomes: string[] = []
+  while (client.goawayCode === -1 && !client.session.destroyed) {
+    const { status, rstCode } = await client.fetch({ ':authority': 'app.test', ':path': '/' })
+    const refused = status === 0 && rstCode === constants.NGHTTP2_REFUSED_STREAM
+    if (!refused) outcomes.push(status === 200 ? '200' : `${status} reset ${rstCode}`)
+  }
+  return outcomes
+}
+
 const slowCall = (port: number): Promise<Answer> => call({ port, host: 'app.test', path: '/slow' })
 
 async function readiness(serving: ServingCommand): Promise<number> {
@@ -106,13 +117,14 @@ async function readiness(serving: ServingCommand): Promise<number> {
 test('SIGTERM under load: not ready at once, accepts for the delay, then ends with no request failed', async () => {
   await using upstream = await startSlowUpstream()
   using folder = new TemporaryFolder()
-  const flags = ['--drain-delay', '1500ms', '--drain-timeout', '30s']
+  const flags = ['--drain-delay', '2500ms', '--drain-timeout', '30s']
   await using serving = await serveSlow(upstream, folder, ...flags)
   const { app } = serving
   const load = startLoad(app)
   const slow = Array.from({ length: 3 }, () => slowCall(app))
   await using h2 = new H2Client(app)
   const slowStream = h2.fetch({ ':authority': 'app.test', ':path': '/slow' })
+  const streams = askUntilGoaway(h2)
   await waitFor('load', () => load.answered > 50 && upstream.waiting() === 4, 20_000)
   expect(await readiness(serving)).toBe(200)
 
@@ -126,7 +138,8 @@ test('SIGTERM under load: not ready at once, accepts for the delay, then ends wi
   await load.over
   expect(load.failures).toEqual([])
   expect(load.closing).toBeGreaterThan(0)
-  await waitFor('GOAWAY', () => h2.goawayCode === constants.NGHTTP2_NO_ERROR)
+  expect((await streams).filter((outcome) => outcome !== '200')).toEqual([])
+  expect(h2.goawayCode).toBe(constants.NGHTTP2_NO_ERROR)
   expect(serving.isRunning).toBe(true)
   expect(await readiness(serving)).toBe(503)
 
@@ -138,8 +151,9 @@ test('SIGTERM under load: not ready at once, accepts for the delay, then ends wi
   const { code, stdout } = await serving.exit()
   expect(code).toBe(0)
   expect(serving.log.at(-1)).toMatchObject({ msg: 'bye' })
-  // Not a line of the access log is lost.
-  expect(stdout.trimEnd().split('\n')).toHaveLength(load.answered + slow.length + 2)
+  // Not a line of the access log is lost: the load, the slow ones, the streams, the late one.
+  const answers = load.answered + slow.length + 1 + (await streams).length + 1
+  expect(stdout.trimEnd().split('\n')).toHaveLength(answers)
 }, 60_000)
 
 test('SIGINT under load: stops accepting at once, whatever the delay, and lets requests finish', async () => {

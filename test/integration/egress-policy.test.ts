@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { metricOf } from '../support/admin-view.ts'
+import { clusterOf, metricOf } from '../support/admin-view.ts'
 import { startDnsServer } from '../support/dns-server.ts'
 import { callProxy, openTunnel, refusedTunnel } from '../support/egress.ts'
 import { startGateway } from '../support/gateway.ts'
@@ -105,6 +105,8 @@ describe('ALLOW_ANY', () => {
     expect(status).toBe(200)
     socket.destroy()
     await waitFor('the tunnel to end', () => gw.gateway.activeExchanges === 0)
+    const { endpoints } = await clusterOf(gw, 'PassthroughCluster')
+    expect(endpoints.map(({ address }) => address)).toEqual([`127.0.0.1:${web.port}`])
     const labels = { destination_service_name: 'PassthroughCluster', response_code: '200' }
     expect(await metricOf(gw, 'istio_requests_total', labels)).toBe(2)
     await waitFor('the access log', () => gw.accessLog().split('\n').length > 2)

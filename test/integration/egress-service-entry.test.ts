@@ -99,7 +99,7 @@ test('a DNS name that moves is followed when its TTL is over', async () => {
   await waitFor('the way back', async () => (await get(gw, 'http://moving.test/')) === 'after')
 })
 
-test('a wildcard with resolution NONE goes where each client asks, even to loopback', async () => {
+test('a wildcard with resolution NONE goes where each client asks, to addresses the guard allows', async () => {
   await using web = await startUpstream('web')
   await using dns = await startDnsServer({
     'a.wild.test': { a: ['127.0.0.1'] },
@@ -113,10 +113,19 @@ test('a wildcard with resolution NONE goes where each client asks, even to loopb
       `hosts: ["*.wild.test"], resolution: NONE, ports: [{ number: ${web.port}, name: http, protocol: HTTP }]`,
     )
   await using gw = await startGateway(yaml, { ...EGRESS, resolvers: [dns.address] })
-  expect(await get(gw, `http://a.wild.test:${web.port}/`)).toBe('web')
-  expect(await get(gw, `http://deep.b.wild.test:${web.port}/`)).toBe('web')
+  await using allowing = await startGateway(yaml, {
+    ...EGRESS,
+    resolvers: [dns.address],
+    egressAllow: ['127.0.0.1/32'],
+  })
+  expect(await get(gw, `http://a.wild.test:${web.port}/`)).toBe('403')
+  expect(await get(allowing, `http://a.wild.test:${web.port}/`)).toBe('web')
+  expect(await get(allowing, `http://deep.b.wild.test:${web.port}/`)).toBe('web')
   expect(await get(gw, `http://wild.test:${web.port}/`)).toBe('502')
-  const tunnel = await openTunnel(gw.egressPort, `a.wild.test:${web.port}`)
+  const refused = await openTunnel(gw.egressPort, `a.wild.test:${web.port}`)
+  expect(refused.status).toBe(403)
+  refused.socket.destroy()
+  const tunnel = await openTunnel(allowing.egressPort, `a.wild.test:${web.port}`)
   expect(tunnel.status).toBe(200)
   tunnel.socket.destroy()
 })

@@ -58,7 +58,7 @@ describe('a client that goes away is reported to the upstream', () => {
     )
     await waitFor('the request', () => arrived)
     if (what === 'in the middle of the answer') await client.until('begun')
-    client.destroy()
+    client.socket.resetAndDestroy()
     await waitFor('the upstream to hear of it', () => closed)
     await waitFor('the exchange to end', () => gw.gateway.activeExchanges === 0)
   })

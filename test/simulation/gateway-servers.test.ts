@@ -204,7 +204,6 @@ describe('certificates', () => {
   test.each([
     ['secret-keys-missing', { other: 'x' }],
     ['secret-keys-empty', { 'tls.crt': '', 'tls.key': '' }],
-    ['secret-invalid', { 'tls.crt': 'no certificate', 'tls.key': 'no key' }],
   ])('%s is reported and refuses handshakes', (code, data) => {
     const run = new Simulation(
       secret('good', 'istio-system', data) + gateway('gw', [https('[a.com]')]),
@@ -212,6 +211,17 @@ describe('certificates', () => {
     const findings = [...run.problems, ...run.storeProblems].map((problem) => problem.code)
     expect(findings).toContain(code)
     expect(run.resolve({ port: 443, sni: 'a.com' }).to).toBe('handshake refused')
+  })
+
+  test('a pair that cannot serve is reported and left to tls/, which knows the last good one', () => {
+    const data = { 'tls.crt': 'no certificate', 'tls.key': 'no key' }
+    const run = new Simulation(
+      secret('good', 'istio-system', data) + gateway('gw', [https('[a.com]')]),
+    )
+    const [finding] = run.found('secret-invalid')
+    expect(finding?.severity).toBe('error')
+    expect(finding?.message).toContain('last good version keeps serving')
+    expect(run.resolve({ port: 443, sni: 'a.com' }).to).toBe('404 NR')
   })
 
   test('the keys cert and key go before tls.crt and tls.key', () => {

@@ -64,18 +64,22 @@ function environment(extra: Readonly<Record<string, string>>): Record<string, st
   return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...extra }
 }
 
-export function startCommand(
+export function startProgram(
+  program: string,
   args: readonly string[],
-  options: CommandOptions = {},
+  { env = {}, cwd = ROOT, uid }: Omit<CommandOptions, 'command'> = {},
 ): RunningCommand {
-  const { env = {}, cwd = ROOT, command = TIDEGATE, uid } = options
-  const child = spawn(command, [...args], {
+  const child = spawn(program, [...args], {
     cwd,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   })
   return new RunningCommand(child)
+}
+
+function startCommand(args: readonly string[], options: CommandOptions = {}): RunningCommand {
+  return startProgram(options.command ?? TIDEGATE, args, options)
 }
 
 export async function runCommand(

@@ -94,12 +94,15 @@ export interface SeenFrame {
   readonly payload: Buffer
 }
 
+const UNTIL_MS = 10_000
+
 /** A client that speaks HTTP/2 in raw frames, for what no library would send. */
 export class FrameClient {
   readonly socket: Socket
   readonly frames: SeenFrame[] = []
   closed = false
   #buffered: Buffer = Buffer.alloc(0)
+  #onChange: () => void = () => {}
 
   private constructor(socket: Socket) {
     this.socket = socket
@@ -107,6 +110,7 @@ export class FrameClient {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.closed = true
+      this.#onChange()
     })
   }
 
@@ -141,9 +145,24 @@ export class FrameClient {
     )
   }
 
+  /** Resolves as soon as frames that came, or the end of the connection, fulfil `condition`. */
+  async until(what: string, condition: () => boolean): Promise<void> {
+    if (condition()) return
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`timed out waiting for ${what}`)), UNTIL_MS)
+      this.#onChange = () => {
+        if (!condition()) return
+        clearTimeout(timer)
+        this.#onChange = () => {}
+        resolve()
+      }
+    })
+  }
+
   #take(chunk: Buffer): void {
     this.#buffered = Buffer.concat([this.#buffered, chunk])
     this.#buffered = readFrames(this.#buffered, this.frames)
+    this.#onChange()
   }
 }
 

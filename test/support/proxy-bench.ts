@@ -1,3 +1,5 @@
+import { Findings } from '../../src/compile/findings.ts'
+import { meshSettings } from '../../src/compile/mesh-settings.ts'
 import type { Filter } from '../../src/filters/filter.ts'
 import type { DownstreamConnection } from '../../src/http/exchange.ts'
 import { handleEgress } from '../../src/proxy/egress.ts'
@@ -14,17 +16,13 @@ import { DownstreamDouble, ScriptedCluster, ScriptedPassthrough } from './exchan
 import { plainConnection } from './exchange-records.ts'
 import { requestOf, type RequestSketch } from './requests.ts'
 
-/** Istio's defaults, without access log. */
+const DEFAULTS = meshSettings(null, false, new Findings())
+
+/** The defaults, without access log. */
 export const MESH: MeshSettings = {
-  accessLog: { enabled: false, encoding: 'TEXT', textFormat: null, jsonFormat: null },
-  trustedProxies: 0,
-  serverHeader: 'istio-envoy',
-  requestIdHeader: true,
-  attemptCountHeader: true,
-  debugHeaders: true,
-  pathNormalization: 'BASE',
+  ...DEFAULTS,
+  accessLog: { ...DEFAULTS.accessLog, enabled: false },
   drainDurationMs: 1000,
-  retryAnyMethod: false,
 }
 
 export function routeOf(

@@ -1,9 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
-import { waitFor } from './wait.ts'
+import { untilStill } from './wait.ts'
 
 const BLOCK = Buffer.alloc(64 * 1024, 97)
-/** Polls without a byte of progress after which a flow counts as stalled. */
-const QUIET_POLLS = 20
 
 /** Writes `total` bytes as fast as the other side takes them; never more than one block ahead. */
 export class Pump {
@@ -26,17 +24,7 @@ export class Pump {
 
   /** Waits until nothing moves any more. */
   async untilStalled(): Promise<void> {
-    let last = -1
-    let quiet = 0
-    await waitFor(
-      'the flow to stall',
-      () => {
-        quiet = this.taken === last ? quiet + 1 : 0
-        last = this.taken
-        return quiet >= QUIET_POLLS
-      },
-      20_000,
-    )
+    await untilStill('the flow', () => this.taken)
   }
 
   #fill(): void {

@@ -11,6 +11,8 @@ export class RecordingHandler implements ExchangeHandler {
   drains = 0
   abortReason: AbortReason | null = null
   sent = false
+  /** Statuses that plugins sent in place of the given ones. */
+  statuses: number[] = []
   onEnd: () => void = () => {}
   onDrain: () => void = () => {}
   /** Callbacks that came after the exchange was over. */
@@ -47,6 +49,11 @@ export class RecordingHandler implements ExchangeHandler {
   onDownstreamAbort(reason: AbortReason): void {
     this.#note('abort')
     this.abortReason = reason
+  }
+
+  onStatusReplaced(status: number): void {
+    this.#note('status')
+    this.statuses.push(status)
   }
 
   onResponseSent(): void {

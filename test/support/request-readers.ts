@@ -138,8 +138,8 @@ const BY_LENGTH: SloppyReader = {
 const BY_CODING: SloppyReader = {
   head: BY_LENGTH.head,
   framing(fields) {
-    if (fields.some((field) => /^transfer[-_ ]?encoding\s*:[^]*chunk/i.test(field))) return -1
-    const length = fields.find((field) => /^content[-_ ]?length\s*:/.test(field))
+    if (fields.some((field) => /^transfer[-_ ]encoding\s*:[^]*chunk/i.test(field))) return -1
+    const length = fields.find((field) => /^content[-_ ]length\s*:/.test(field))
     return length === undefined ? 0 : Number(/\d+/.exec(length)?.[0] ?? 0)
   },
   chunkSize: (line) => Number.parseInt(/^\s*(?:0x)?([0-9a-f]+)/i.exec(line)?.[1] ?? 'x', 16),

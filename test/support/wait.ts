@@ -14,3 +14,22 @@ export async function waitFor<T>(
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
+
+/** Polls without a change after which something counts as still. */
+const STILL_POLLS = 20
+
+/** Waits until a count does not change any more. */
+export async function untilStill(what: string, count: () => number): Promise<void> {
+  let last = count()
+  let still = 0
+  await waitFor(
+    `${what} to be still`,
+    () => {
+      const now = count()
+      still = now === last ? still + 1 : 0
+      last = now
+      return still >= STILL_POLLS
+    },
+    20_000,
+  )
+}

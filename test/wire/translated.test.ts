@@ -9,7 +9,6 @@ import {
   RST_STREAM,
 } from '../support/h2-frames.ts'
 import { type TranslatedRequest, translateToHttp2 } from '../support/h2-translation.ts'
-import { waitFor } from '../support/wait.ts'
 import { isGuarded, WireBench } from '../support/wire-gateway.ts'
 import { corpus } from './corpus/all.ts'
 import type { WireCase } from './corpus/case.ts'
@@ -44,7 +43,7 @@ async function send(request: TranslatedRequest): Promise<void> {
     client.find(GOAWAY) !== undefined ||
     client.find(RST_STREAM, 1) !== undefined ||
     client.frames.some((seen) => seen.stream === 1 && (seen.flags & END_STREAM) !== 0)
-  await waitFor('the end of the stream', over)
+  await client.until('the end of the stream', over)
   client.socket.destroy()
 }
 

@@ -68,8 +68,13 @@ function certificates(
     }
     const { code, message, hint } = pair.fault
     const field = tls.credentialName === undefined ? 'credentialNames' : 'credentialName'
-    const effect = `${message}: TLS connections to this server fail, other servers are not affected`
+    const outcome =
+      pair.broken === null
+        ? 'TLS connections to this server fail'
+        : 'its last good version keeps serving; without one TLS connections to this server fail'
+    const effect = `${message}: ${outcome}, other servers are not affected`
     findings.report('error', code, at(field), effect, hint)
+    if (pair.broken !== null) sources.push(pair.broken)
   }
   return sources.length === names.length ? sources : []
 }

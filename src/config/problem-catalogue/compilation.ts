@@ -46,6 +46,10 @@ export const compilationProblems: Catalogue = {
   'cipher-suite-unknown': warning('A cipher suite is not available and is left out.', 'Remove it.'),
   'field-ignored': warning('A field has no effect here.', 'Remove it.'),
   'listener-not-bound': error('A port cannot be bound.', 'Free it, or move it with --listen.'),
+  'connection-setting-out-of-range': warning(
+    'A limit of connectionSettings is out of its range; the default is used.',
+    'Write a number within the range.',
+  ),
   'access-log-format-invalid': warning(
     'accessLogFormat cannot be read; the default is used.',
     'Correct it.',

@@ -1,0 +1,159 @@
+import type { Socket } from 'node:net'
+import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
+import { clientBlock } from './client-block.ts'
+import { canOpenFile, openFileLimit } from './open-files.ts'
+
+/** Why an accepted connection was reset at once. */
+export type ConnectionRefusal =
+  | 'listener-connection-limit'
+  | 'address-connection-limit'
+  | 'total-connection-limit'
+  | 'open-file-limit'
+
+export interface ConnectionGateOptions {
+  /** The limits of the moment. */
+  settings(): ConnectionSettings
+  onRefused(reason: ConnectionRefusal): void
+  /** No file can be opened any more: nothing is accepted until that changes (false). */
+  onExhausted(exhausted: boolean): void
+  /** Default: the limit of this process. */
+  readonly openFiles?: number
+}
+
+/** What the gate opens and shuts as a whole. */
+export interface Accepting {
+  /** Accepts nothing; connections stay. */
+  pause(): void
+  /** Accepts again, or rejects: then it is tried again later. */
+  resume(): Promise<void>
+}
+
+/** Connections without a limit in the configuration. */
+const DEFAULT_MAX_CONNECTIONS = 50_000
+/** Open files that connections leave to the admin and status servers, logs and reloads. */
+const RESERVED_FILES = 64
+const MAX_RESERVED_PART = 0.25
+const WATCH_MS = 500
+const RETRY_MS = 100
+
+/**
+ * Counts the connections of all traffic listeners and says which are too many: for their listener,
+ * their address, the process or its open files. An upstream connection needs a file as well, so
+ * connections get half of them unless the configuration says more.
+ *
+ * When files run out all the same, the kernel keeps telling of connections that cannot be accepted,
+ * which costs a core; so the listening sockets are shut until a file can be opened again.
+ */
+export class ConnectionGate {
+  readonly #options: ConnectionGateOptions
+  readonly #openFiles: number
+  readonly #usableFiles: number
+  readonly #perBlock = new Map<string, number>()
+  readonly #accepting = new Set<Accepting>()
+  readonly #watch: NodeJS.Timeout
+  #total = 0
+  #exhausted = false
+  #closed = false
+
+  constructor(options: ConnectionGateOptions) {
+    this.#options = options
+    this.#openFiles = options.openFiles ?? openFileLimit()
+    this.#usableFiles =
+      this.#openFiles - Math.min(RESERVED_FILES, this.#openFiles * MAX_RESERVED_PART)
+    this.#watch = setInterval(() => this.#lookForFiles(), WATCH_MS)
+    this.#watch.unref()
+  }
+
+  get connections(): number {
+    return this.#total
+  }
+
+  /** The client's block, to be given back with release(); null: it was reset. */
+  admit(socket: Socket, onListener: number): string | null {
+    const block = clientBlock(socket.remoteAddress)
+    const reason = this.#refusal(socket, block, onListener)
+    if (reason === null) {
+      this.#total++
+      this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
+      return block
+    }
+    socket.on('error', ignore)
+    socket.resetAndDestroy()
+    this.#options.onRefused(reason)
+    return null
+  }
+
+  release(block: string): void {
+    this.#total--
+    const left = (this.#perBlock.get(block) ?? 1) - 1
+    if (left === 0) this.#perBlock.delete(block)
+    else this.#perBlock.set(block, left)
+  }
+
+  add(server: Accepting): void {
+    this.#accepting.add(server)
+  }
+
+  remove(server: Accepting): void {
+    this.#accepting.delete(server)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#watch)
+  }
+
+  #refusal(socket: Socket, block: string, onListener: number): ConnectionRefusal | null {
+    const settings = this.#options.settings()
+    if (descriptorOf(socket) >= this.#usableFiles) return 'open-file-limit'
+    if (this.#total >= this.#maxConnections(settings)) return 'total-connection-limit'
+    if (onListener >= settings.maxConnectionsPerListener) return 'listener-connection-limit'
+    const fromBlock = this.#perBlock.get(block) ?? 0
+    if (fromBlock >= settings.maxConnectionsPerAddress) return 'address-connection-limit'
+    return null
+  }
+
+  #maxConnections(settings: ConnectionSettings): number {
+    return settings.maxConnections ?? Math.min(DEFAULT_MAX_CONNECTIONS, this.#openFiles / 2)
+  }
+
+  #lookForFiles(): void {
+    if (this.#exhausted || canOpenFile()) return
+    this.#exhausted = true
+    for (const server of this.#accepting) server.pause()
+    this.#options.onExhausted(true)
+    this.#tryLater()
+  }
+
+  #tryLater(): void {
+    setTimeout(() => void this.#tryAgain(), RETRY_MS).unref()
+  }
+
+  async #tryAgain(): Promise<void> {
+    if (this.#closed) return
+    const resumed = canOpenFile() && (await this.#resumeAll())
+    if (!resumed) {
+      this.#tryLater()
+      return
+    }
+    this.#exhausted = false
+    this.#options.onExhausted(false)
+  }
+
+  async #resumeAll(): Promise<boolean> {
+    const results = await Promise.allSettled([...this.#accepting].map((server) => server.resume()))
+    return results.every(({ status }) => status === 'fulfilled')
+  }
+}
+
+/**
+ * The kernel gives the lowest free number, so a high one tells that all below are in use. -1 where
+ * there are no such numbers.
+ */
+function descriptorOf(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return -1
+  return typeof handle.fd === 'number' ? handle.fd : -1
+}
+
+function ignore(): void {}
