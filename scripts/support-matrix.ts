@@ -4,7 +4,7 @@ import { istioKinds } from '../src/config/kinds/rules.ts'
 import { meshConfigSchema } from '../src/config/mesh-config.ts'
 import type { Fields, Schema, Support } from '../src/config/schema.ts'
 import { cell } from './markdown.ts'
-import { supportNotes } from './support-notes.ts'
+import { meshNotes, supportNotes } from './support-notes.ts'
 
 export const SUPPORT_MATRIX_PATH = new URL('../docs/support-matrix.md', import.meta.url)
 
@@ -69,6 +69,11 @@ export function istioRows(kind: string, schema: Schema): SupportRow[] {
   return supportRows(schema, 'spec').map((row) => ({ ...row, ...notes[row.path] }))
 }
 
+/** The rows of MeshConfig, with what compile/ makes of them. */
+export function meshRows(): SupportRow[] {
+  return supportRows(meshConfigSchema, '').map((row) => ({ ...row, ...meshNotes[row.path] }))
+}
+
 /** docs/support-matrix.md */
 export function renderSupportMatrix(): string {
   const istio = [...istioKinds].map(([kind, { schema }]) =>
@@ -94,7 +99,9 @@ apiVersion \`networking.istio.io/v1\`, \`v1beta1\` and \`v1alpha3\` alike.
 ${istio.join('\n')}
 ## MeshConfig
 
-${renderTable(supportRows(meshConfigSchema, ''))}
+Connections keep the settings they were accepted with; a change applies to new ones.
+
+${renderTable(meshRows())}
 ## Kubernetes kinds
 
 Other fields of these kinds are passed over without a word.

@@ -72,3 +72,42 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
     ),
   },
 }
+
+const CONNECTIONS = 'defaultConfig.connectionSettings'
+
+/** MeshConfig fields, with the defaults that stand without a profile. */
+export const meshNotes: Readonly<Record<string, SupportNote>> = {
+  accessLogFile: works(
+    '/dev/stdout, /dev/stderr, or a path that is appended to; a rotated file is opened anew on SIGHUP',
+  ),
+  [`${CONNECTIONS}.profile`]: works(
+    'EDGE as Istio documents; SIDECAR (no defaults in Istio) leaves the defaults below',
+  ),
+  [`${CONNECTIONS}.listenerPerConnectionBufferLimitBytes`]: works('default 32768'),
+  [`${CONNECTIONS}.clusterPerConnectionBufferLimitBytes`]: works('default 65536; EDGE: 32768'),
+  [`${CONNECTIONS}.httpIdleTimeout`]: works('default 75s; EDGE: 1h; 0s: never'),
+  [`${CONNECTIONS}.httpMaxConnectionDuration`]: works(
+    'default 1h, up to a tenth earlier; 0s: no limit',
+  ),
+  [`${CONNECTIONS}.httpDrainTimeout`]: works(
+    'default 5s; HTTP/1.1: how long a connection past its duration stays open while idle; HTTP/2: the first GOAWAY names the last stream',
+  ),
+  [`${CONNECTIONS}.httpRequestTimeout`]: works('default 300s; 0s: never'),
+  [`${CONNECTIONS}.httpRequestHeadersTimeout`]: works('default 10s; EDGE: 60s; 0s: never'),
+  [`${CONNECTIONS}.httpStreamIdleTimeout`]: works('default 300s; 0s: never'),
+  [`${CONNECTIONS}.httpMaxStreamDuration`]: works('default: no limit'),
+  [`${CONNECTIONS}.httpMaxConcurrentStreams`]: works('default 100'),
+  [`${CONNECTIONS}.http2InitialStreamWindowSize`]: works('default 65536'),
+  [`${CONNECTIONS}.http2InitialConnectionWindowSize`]: works('default 1048576'),
+  [`${CONNECTIONS}.httpHeadersWithUnderscoresAction`]: works(
+    'default REJECT_REQUEST; with --compat and without EDGE: ALLOW',
+  ),
+  [`${CONNECTIONS}.httpMergeSlashes`]: works('default as pathNormalization; EDGE: true'),
+  [`${CONNECTIONS}.httpPathWithEscapedSlashesAction`]: works(
+    'default as pathNormalization; EDGE: UNESCAPE_AND_REDIRECT',
+  ),
+  [`${CONNECTIONS}.listenerConnectionLimit`]: works('default: no limit'),
+  [`${CONNECTIONS}.globalDownstreamConnectionLimit`]: works(
+    'default 50000 or half of the open files (ulimit -n), whichever is less',
+  ),
+}

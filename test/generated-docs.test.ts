@@ -3,8 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { PROBLEMS_PATH, renderProblems } from '../scripts/problem-catalogue.ts'
 import { codeUses, quotedWords, usesIn } from '../scripts/problem-codes.ts'
-import { renderSupportMatrix, SUPPORT_MATRIX_PATH, supportRows } from '../scripts/support-matrix.ts'
-import { supportNotes } from '../scripts/support-notes.ts'
+import {
+  meshRows,
+  renderSupportMatrix,
+  SUPPORT_MATRIX_PATH,
+  supportRows,
+} from '../scripts/support-matrix.ts'
+import { meshNotes, supportNotes } from '../scripts/support-notes.ts'
 import { istioKinds } from '../src/config/kinds/rules.ts'
 import { catalogueChapters, problemCatalogue } from '../src/config/problem-catalogue.ts'
 import {
@@ -96,6 +101,8 @@ describe('the support matrix', () => {
       )
       expect(Object.keys(notes).filter((path) => !paths.has(path))).toEqual([])
     }
+    const meshPaths = new Set(meshRows().map(({ path }) => path))
+    expect(Object.keys(meshNotes).filter((path) => !meshPaths.has(path))).toEqual([])
   })
 })
 

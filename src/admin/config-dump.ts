@@ -7,6 +7,7 @@ import type {
   TcpServerPlan,
   TlsChainPlan,
 } from '../snapshot/listener-plan.ts'
+import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { CertificateSource } from '../tls/plan.ts'
@@ -18,7 +19,7 @@ const PARTS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
   routes: ({ listeners }) => routeTables(listeners).map(describeRouteTable),
   clusters: ({ clusters }) => clusters.map(describeCluster),
   egress: ({ egress }) => describeEgress(egress),
-  mesh: ({ mesh }) => ({ ...mesh }),
+  mesh: ({ mesh }) => describeMesh(mesh),
 }
 
 export const RESOURCES: readonly string[] = Object.keys(PARTS)
@@ -32,6 +33,27 @@ export function describeSnapshot(snapshot: Snapshot, resource: string | null): D
   const dump: Record<string, unknown> = { generation: snapshot.generation }
   for (const name of wanted) dump[name] = PARTS[name]?.(snapshot)
   return dump
+}
+
+/** Settings hold no secrets. What is unlimited says so: JSON has no Infinity. */
+function describeMesh(mesh: MeshSettings): Description {
+  const { maxConnections } = mesh.connections
+  return {
+    ...mesh,
+    connections: {
+      ...limitsOf(mesh.connections),
+      maxConnections: maxConnections ?? 'as many as open files allow',
+    },
+  }
+}
+
+function limitsOf(limits: object): Description {
+  return Object.fromEntries(
+    Object.entries(limits).map(([name, value]: [string, unknown]) => [
+      name,
+      value === Infinity ? 'unlimited' : value,
+    ]),
+  )
 }
 
 function describeListener(listener: ListenerPlan): Description {

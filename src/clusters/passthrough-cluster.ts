@@ -34,6 +34,7 @@ const DEFAULT_LIMITS: ConnectionLimits = {
   idleTimeoutMs: MAX_IDLE_TIMEOUT_MS,
   tcpIdleTimeoutMs: 3_600_000,
   tcpKeepaliveMs: 0,
+  bufferBytes: 65_536,
 }
 
 export interface PassthroughClusterOptions {

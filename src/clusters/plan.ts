@@ -64,6 +64,8 @@ export interface ConnectionLimits {
   /** TCP tunnels without a byte in either direction. 0 = never. */
   readonly tcpIdleTimeoutMs: number
   readonly tcpKeepaliveMs: number
+  /** Unsent bytes of an upstream connection before writers wait. */
+  readonly bufferBytes: number
 }
 
 /** Labels of istio_* metrics that a cluster decides. */

@@ -5,6 +5,7 @@ import type { Findings } from './findings.ts'
 
 /** Fields of Istio's EDGE profile that are not our defaults anyway. */
 const EDGE: ConnectionSettingsSpec = {
+  clusterPerConnectionBufferLimitBytes: 32_768,
   httpIdleTimeout: '1h',
   httpRequestHeadersTimeout: '60s',
   httpMergeSlashes: true,
@@ -17,6 +18,7 @@ const MAX_INT32 = 2_147_483_647
 /** The initial window of RFC 9113, and the smallest one Istio admits. */
 const MIN_WINDOW_BYTES = 65_535
 const MIN_BUFFER_BYTES = 1_024
+const UPSTREAM_BUFFER_BYTES = 65_536
 
 /**
  * What connections from clients may cost. Without a profile (SIDECAR, "no defaults" in Istio) our
@@ -32,6 +34,8 @@ export function connectionSettings(
   const profile = given.profile ?? 'SIDECAR'
   const spec = profile === 'EDGE' ? { ...EDGE, ...given } : given
   const range = new Ranges(given, findings)
+  // Read where clusters are compiled; only reported here.
+  range.read('clusterPerConnectionBufferLimitBytes', MIN_BUFFER_BYTES)
   const trustedProxies = mesh.defaultConfig?.gatewayTopology?.numTrustedProxies ?? 0
   return {
     profile,
@@ -68,6 +72,14 @@ export function connectionSettings(
     maxConnections: range.read('globalDownstreamConnectionLimit', 1),
     maxConnectionsPerAddress: trustedProxies > 0 ? Infinity : CONNECTIONS_PER_ADDRESS,
   }
+}
+
+/** Unsent bytes of an upstream connection before writers wait. */
+export function upstreamBufferBytes(mesh: MeshConfigSpec): number {
+  const given = mesh.defaultConfig?.connectionSettings ?? {}
+  const spec = given.profile === 'EDGE' ? { ...EDGE, ...given } : given
+  const bytes = spec.clusterPerConnectionBufferLimitBytes ?? UPSTREAM_BUFFER_BYTES
+  return bytes >= MIN_BUFFER_BYTES && bytes <= MAX_INT32 ? bytes : UPSTREAM_BUFFER_BYTES
 }
 
 /** 0 switches a timer off, as in Envoy. */

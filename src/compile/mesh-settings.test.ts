@@ -1,17 +1,24 @@
 import { describe, expect, test } from 'vitest'
+import { connectionSettings } from './connection-settings.ts'
 import { Findings } from './findings.ts'
 import { meshSettings } from './mesh-settings.ts'
 
 describe('MeshConfig settings', () => {
   test("without MeshConfig: Istio's defaults, with the access log on", () => {
     expect(meshSettings(null, false, new Findings())).toEqual({
-      accessLog: { enabled: true, encoding: 'TEXT', textFormat: null, jsonFormat: null },
+      accessLog: {
+        enabled: true,
+        file: '/dev/stdout',
+        encoding: 'TEXT',
+        textFormat: null,
+        jsonFormat: null,
+      },
       trustedProxies: 0,
       serverHeader: 'istio-envoy',
       requestIdHeader: true,
       attemptCountHeader: true,
       debugHeaders: true,
-      pathNormalization: 'BASE',
+      connections: connectionSettings({}, false, new Findings()),
       drainDurationMs: 45_000,
       retryAnyMethod: false,
     })
@@ -23,6 +30,15 @@ describe('MeshConfig settings', () => {
     [{ accessLogFile: '/dev/stdout' }, true],
   ])('a MeshConfig %o decides about the access log: %s', (mesh, enabled) => {
     expect(meshSettings(mesh, false, new Findings()).accessLog.enabled).toBe(enabled)
+  })
+
+  test.each([
+    [null, '/dev/stdout'],
+    [{}, '/dev/stdout'],
+    [{ accessLogFile: '/dev/stderr' }, '/dev/stderr'],
+    [{ accessLogFile: '/var/log/access.log' }, '/var/log/access.log'],
+  ])('a MeshConfig %o writes to %s', (mesh, file) => {
+    expect(meshSettings(mesh, false, new Findings()).accessLog.file).toBe(file)
   })
 
   test('a text format gets its newline, once', () => {
@@ -74,7 +90,7 @@ describe('MeshConfig settings', () => {
       requestIdHeader: false,
       attemptCountHeader: false,
       debugHeaders: false,
-      pathNormalization: 'NONE',
+      connections: { paths: { normalize: false } },
       drainDurationMs: 5000,
     })
   })

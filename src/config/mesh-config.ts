@@ -84,7 +84,10 @@ export const meshConfigSchema = object({
     gatewayTopology: object({
       numTrustedProxies: integer,
       forwardClientCertDetails: ignored(string, 'client certificates are not asked for'),
-      proxyProtocol: any,
+      proxyProtocol: ignored(
+        any,
+        'PROXY headers are not read: a connection that begins with one gets 400',
+      ),
     }),
     proxyHeaders: object({
       server: object({ disabled: boolean, value: string }),
@@ -95,7 +98,7 @@ export const meshConfigSchema = object({
     }),
     connectionSettings,
     drainDuration: duration,
-    terminationDrainDuration: duration,
+    terminationDrainDuration: ignored(duration, '--drain-delay and --drain-timeout decide'),
     proxyMetadata: map(string),
   }),
 })

@@ -11,15 +11,30 @@ export class Reporter {
     this.problems = problems
   }
 
-  error(code: string, path: readonly (string | number)[], message: string, hint: string | null = null): void {
+  error(
+    code: string,
+    path: readonly (string | number)[],
+    message: string,
+    hint: string | null = null,
+  ): void {
     this.report('error', code, path, message, hint)
   }
 
-  warning(code: string, path: readonly (string | number)[], message: string, hint: string | null = null): void {
+  warning(
+    code: string,
+    path: readonly (string | number)[],
+    message: string,
+    hint: string | null = null,
+  ): void {
     this.report('warning', code, path, message, hint)
   }
 
-  info(code: string, path: readonly (string | number)[], message: string, hint: string | null = null): void {
+  info(
+    code: string,
+    path: readonly (string | number)[],
+    message: string,
+    hint: string | null = null,
+  ): void {
     this.report('info', code, path, message, hint)
   }
 

@@ -12,16 +12,30 @@ interface Base {
   readonly note?: string
 }
 
-export interface StringSchema extends Base { readonly type: 'string' }
+export interface StringSchema extends Base {
+  readonly type: 'string'
+}
 /** Istio durations: `1.5s`, `2m`, `1h30m` are kept as text; base/duration.ts parses them. */
-export interface DurationSchema extends Base { readonly type: 'duration' }
-export interface NumberSchema extends Base { readonly type: 'number' }
-export interface IntegerSchema extends Base { readonly type: 'integer' }
-export interface BooleanSchema extends Base { readonly type: 'boolean' }
+export interface DurationSchema extends Base {
+  readonly type: 'duration'
+}
+export interface NumberSchema extends Base {
+  readonly type: 'number'
+}
+export interface IntegerSchema extends Base {
+  readonly type: 'integer'
+}
+export interface BooleanSchema extends Base {
+  readonly type: 'boolean'
+}
 /** Kubernetes IntOrString (targetPort). */
-export interface IntOrStringSchema extends Base { readonly type: 'int-or-string' }
+export interface IntOrStringSchema extends Base {
+  readonly type: 'int-or-string'
+}
 /** Anything: kept as parsed (EnvoyFilter patch values, status). */
-export interface AnySchema extends Base { readonly type: 'any' }
+export interface AnySchema extends Base {
+  readonly type: 'any'
+}
 export interface EnumSchema<V extends string> extends Base {
   readonly type: 'enum'
   readonly values: readonly V[]
@@ -40,20 +54,38 @@ export interface ObjectSchema<F extends Fields> extends Base {
 }
 export type Fields = { readonly [name: string]: Schema }
 export type Schema =
-  | StringSchema | DurationSchema | NumberSchema | IntegerSchema | BooleanSchema | IntOrStringSchema
-  | AnySchema | EnumSchema<string> | ListSchema<any> | MapSchema<any> | ObjectSchema<any>
+  | StringSchema
+  | DurationSchema
+  | NumberSchema
+  | IntegerSchema
+  | BooleanSchema
+  | IntOrStringSchema
+  | AnySchema
+  | EnumSchema<string>
+  | ListSchema<any>
+  | MapSchema<any>
+  | ObjectSchema<any>
 
 export type Infer<S> =
-  S extends ObjectSchema<infer F> ? { readonly [K in keyof F]?: Infer<F[K]> }
-  : S extends ListSchema<infer I> ? readonly Infer<I>[]
-  : S extends MapSchema<infer I> ? Readonly<Record<string, Infer<I>>>
-  : S extends EnumSchema<infer V> ? V
-  : S extends StringSchema | DurationSchema ? string
-  : S extends NumberSchema | IntegerSchema ? number
-  : S extends BooleanSchema ? boolean
-  : S extends IntOrStringSchema ? number | string
-  : S extends AnySchema ? unknown
-  : never
+  S extends ObjectSchema<infer F>
+    ? { readonly [K in keyof F]?: Infer<F[K]> }
+    : S extends ListSchema<infer I>
+      ? readonly Infer<I>[]
+      : S extends MapSchema<infer I>
+        ? Readonly<Record<string, Infer<I>>>
+        : S extends EnumSchema<infer V>
+          ? V
+          : S extends StringSchema | DurationSchema
+            ? string
+            : S extends NumberSchema | IntegerSchema
+              ? number
+              : S extends BooleanSchema
+                ? boolean
+                : S extends IntOrStringSchema
+                  ? number | string
+                  : S extends AnySchema
+                    ? unknown
+                    : never
 
 export const string: StringSchema = { type: 'string' }
 export const duration: DurationSchema = { type: 'duration' }

@@ -65,6 +65,8 @@ export interface DownstreamExchange {
   readonly bytesSent: number
   /** True once a final response head was sent. */
   readonly headSent: boolean
+  /** Status of an answer that the wire gave by itself before it ended the exchange, or 0. */
+  readonly ownStatus: number
 
   pauseRequestBody(): void
   resumeRequestBody(): void

@@ -146,11 +146,13 @@ export class FastifyBridge implements AnswerWatcher {
 
   #forward(request: FastifyRequest, reply: FastifyReply): void {
     const facade = request.raw as unknown as FastifyRequestFacade
-    if (this.hasPlugins) this.#forwardObserved(facade, request, reply)
-    else if (facade.forward()) {
-      reply.hijack()
-      this.#give(facade.exchange)
+    if (this.hasPlugins) {
+      this.#forwardObserved(facade, request, reply)
+      return
     }
+    facade.forward()
+    reply.hijack()
+    this.#give(facade.exchange)
   }
 
   #forwardObserved(
@@ -158,12 +160,14 @@ export class FastifyBridge implements AnswerWatcher {
     request: FastifyRequest,
     reply: FastifyReply,
   ): void {
+    // The client has left, or a plugin answers without having stopped the chain of hooks.
+    if (!facade.isPending) return
     facade.adoptHeaders(request.headers as NodeHeaders)
     const waited = facade.exchange.handler === facade
     const exchange = this.hasSendHooks
       ? new RelayedExchange(facade, reply, this.#tellError)
       : this.#observed(facade, reply)
-    if (!facade.forward()) return
+    facade.forward()
     if (!this.hasSendHooks) reply.hijack()
     // Before the proxy has it: the proxy stops the client when it has no room.
     if (waited) facade.exchange.resumeRequestBody()

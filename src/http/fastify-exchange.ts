@@ -47,6 +47,10 @@ export class ForwardedExchange implements DownstreamExchange, ExchangeHandler {
     return this.#inner.headSent
   }
 
+  get ownStatus(): number {
+    return this.#inner.ownStatus
+  }
+
   pauseRequestBody(): void {
     this.#inner.pauseRequestBody()
   }

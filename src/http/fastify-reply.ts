@@ -69,8 +69,7 @@ export class FastifyReplyFacade extends EventEmitter {
   setHeader(name: string, value: HeaderValue): this {
     if (this.headersSent) throw headersSentError()
     const key = name.toLowerCase()
-    if (typeof value === 'object') for (const each of value) checkField(key, each)
-    else checkField(key, typeof value === 'number' ? String(value) : value)
+    for (const line of linesOf(value)) checkField(key, line)
     this.#headers ??= new Map()
     this.#headers.set(key, value)
     return this
@@ -275,8 +274,7 @@ const FAILURE_TEXT = 'Internal Server Error'
 function toHeaders(entries: Iterable<readonly [string, HeaderValue]>): Headers {
   const fields: string[] = []
   for (const [name, value] of entries) {
-    if (typeof value === 'object') for (const each of value) addField(fields, name, each)
-    else addField(fields, name, String(value))
+    for (const line of linesOf(value)) addField(fields, name, line)
   }
   return new Headers(fields)
 }
@@ -286,6 +284,12 @@ function addField(fields: string[], rawName: string, value: string): void {
   if (name === 'content-length' || isConnectionSpecific(name)) return
   checkField(name, value)
   fields.push(name, value)
+}
+
+/** Plugins set what Node lets them set: whatever it is becomes text, except undefined. */
+function linesOf(value: HeaderValue | undefined): string[] {
+  if (value === undefined) throw new TypeError('Invalid value "undefined" for a header')
+  return typeof value === 'object' ? value.map(String) : [String(value)]
 }
 
 function toBytes(chunk: string | Uint8Array, encoding?: BufferEncoding | Callback | null): Buffer {

@@ -156,12 +156,10 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     adoptHeaders(this.exchange.request, this.rawHeaders, map)
   }
 
-  /** False when the client has left and nobody is to be bothered with the exchange. */
-  forward(): boolean {
-    if (this.#state !== PENDING) return false
+  /** No plugin answers: the proxy takes the exchange. */
+  forward(): void {
     this.#state = FORWARDED
     this.#body?.closeReader()
-    return true
   }
 
   /** The proxy's answer comes back to be sent by Fastify. */

@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { appendFields, fieldObject, receivedTrailers, type H2FieldObject } from './h2-fields.ts'
 import { H2Outflow, type H2OutflowOwner } from './h2-outflow.ts'
-import { cancelStream, failStream } from './h2-reset.ts'
+import { cancelStream, failStream, isViolation } from './h2-reset.ts'
 import type { H2Session } from './h2-session.ts'
 import type { Headers } from './headers.ts'
 import { Refusal } from './refusal.ts'
@@ -28,6 +28,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   bytesReceived: number
   bytesSent: number
   headSent: boolean
+  ownStatus: number
   /** True from the moment the exchange was offered to the proxy. */
   announced: boolean
 
@@ -52,6 +53,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.bytesReceived = 0
     this.bytesSent = 0
     this.headSent = false
+    this.ownStatus = 0
     this.announced = false
     this.#stream = stream
     this.#startedAtMs = nowMs
@@ -305,8 +307,8 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   #timeOut(reason: AbortReason): void {
     if (!this.headSent && this.isAlive) {
       this.#finish()
-      const status = this.#requestEnded || reason === 'too-long' ? '504' : '408'
-      this.#stream.respond([':status', status], HEAD_LAST)
+      this.ownStatus = this.#requestEnded || reason === 'too-long' ? 504 : 408
+      this.#stream.respond([':status', String(this.ownStatus)], HEAD_LAST)
       this.#stream.close(constants.NGHTTP2_NO_ERROR)
       this.handler?.onDownstreamAbort(reason)
     } else this.abortBecause(reason)
@@ -344,21 +346,6 @@ function isBodiless(status: number): boolean {
  */
 function mayHaveTrailers(headers: Headers, bodyLength: number): boolean {
   return bodyLength === UNKNOWN_LENGTH || headers.has('trailer')
-}
-
-/** Codes that nghttp2 uses when the peer broke a rule. */
-export function isViolation(code: number): boolean {
-  switch (code) {
-    case constants.NGHTTP2_PROTOCOL_ERROR:
-    case constants.NGHTTP2_FLOW_CONTROL_ERROR:
-    case constants.NGHTTP2_STREAM_CLOSED:
-    case constants.NGHTTP2_FRAME_SIZE_ERROR:
-    case constants.NGHTTP2_COMPRESSION_ERROR:
-    case constants.NGHTTP2_ENHANCE_YOUR_CALM:
-      return true
-    default:
-      return false
-  }
 }
 
 function stopRequest(stream: ServerHttp2Stream): void {

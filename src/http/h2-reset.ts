@@ -1,4 +1,4 @@
-import type { Http2Stream } from 'node:http2'
+import { constants, type Http2Stream } from 'node:http2'
 import { addAbortSignal } from 'node:stream'
 
 /**
@@ -17,4 +17,19 @@ export function cancelStream(stream: Http2Stream): void {
 /** RST_STREAM with INTERNAL_ERROR: what was promised cannot be kept. */
 export function failStream(stream: Http2Stream): void {
   if (!stream.destroyed) stream.destroy(FAILED)
+}
+
+/** Codes that nghttp2 uses when the peer broke a rule. */
+export function isViolation(code: number): boolean {
+  switch (code) {
+    case constants.NGHTTP2_PROTOCOL_ERROR:
+    case constants.NGHTTP2_FLOW_CONTROL_ERROR:
+    case constants.NGHTTP2_STREAM_CLOSED:
+    case constants.NGHTTP2_FRAME_SIZE_ERROR:
+    case constants.NGHTTP2_COMPRESSION_ERROR:
+    case constants.NGHTTP2_ENHANCE_YOUR_CALM:
+      return true
+    default:
+      return false
+  }
 }

@@ -1,5 +1,11 @@
 import type { Socket } from 'node:net'
 
+/**
+ * Bytes that may wait while the socket is still read: a socket nobody reads does not tell that its
+ * client is gone, and the exchange before these bytes would outlive it.
+ */
+const MAX_HELD_BYTES = 16_384
+
 /** Decides whether a socket is read, and holds the bytes that came too early. */
 export class InputGate {
   readonly #socket: Socket
@@ -27,7 +33,7 @@ export class InputGate {
     return this.#waitsForDrain
   }
 
-  /** Keeps a copy of `bytes` and stops reading until they are taken. */
+  /** Keeps a copy of `bytes`; beyond some of them nothing is read until they are taken. */
   hold(bytes: Buffer): void {
     this.#held = this.#held === null ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes])
     this.#update()
@@ -65,7 +71,8 @@ export class InputGate {
   }
 
   #update(): void {
-    const pause = this.#stopped || this.#waitsForDrain || this.#held !== null
+    const full = this.#held !== null && this.#held.length > MAX_HELD_BYTES
+    const pause = this.#stopped || this.#waitsForDrain || full
     if (pause === this.#paused) return
     this.#paused = pause
     if (pause) this.#socket.pause()

@@ -33,7 +33,7 @@ export class ResponseHeadParser {
   closes = false
   /** Lower-case protocol of a 101 that names one in Upgrade and Connection, or null. */
   upgrade: string | null = null
-  /** Set before a head is read: keep the spelling of its field names. */
+  /** Set before a head is read: keep the spelling of its names, as those of the request were kept. */
   keepsSpellings = false
   /** `timeout` of Keep-Alive in milliseconds, or -1. */
   keepAliveMs = -1

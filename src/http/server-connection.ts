@@ -337,8 +337,11 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
       this.#state = DISCARD
       return
     }
-    if (exchange?.headSent) return this.kill('protocol-error')
-    if (exchange !== null) this.#failExchange(exchange, abortReasonOf(refusal))
+    if (exchange?.headSent) return this.kill(abortReasonOf(refusal))
+    if (exchange !== null) {
+      exchange.ownStatus = refusal.status
+      this.#failExchange(exchange, abortReasonOf(refusal))
+    }
     this.#writer.text(`${statusLine(refusal.status)}content-length: 0\r\nconnection: close\r\n\r\n`)
     this.#closeGently()
   }
@@ -380,10 +383,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   onExchangeTimeout(refusal: Refusal): void {
-    const exchange = this.exchange
-    const answering = exchange !== null && exchange.headSent && !exchange.ended
-    if (answering) this.kill(abortReasonOf(refusal))
-    else this.#refuse(refusal)
+    this.#refuse(refusal)
   }
 
   onPhaseTimeout(): void {

@@ -20,6 +20,7 @@ export class ServerExchange implements DownstreamExchange {
   bytesReceived = 0
   bytesSent = 0
   headSent = false
+  ownStatus = 0
   /** The answer is complete, or the exchange is dead: send* has no effect any more. */
   ended = false
 

@@ -286,6 +286,7 @@ export class Gateway {
   /** Reads the sources again (SIGHUP, POST /reload). Resolves when what changed is served; false: it could not be. */
   async reload(reason: string): Promise<boolean> {
     this.#log.info(`reload: ${reason}`)
+    this.#observability.reopenLog()
     this.#lastLoadFailed = false
     for (const source of this.#sources) await source.reload()
     await this.#turn

@@ -69,7 +69,11 @@ export class Observability {
     this.#accessLog.setFormat(format)
   }
 
-  /** A file that was rotated away is opened anew with the next reload (SIGHUP, POST /reload). */
+  /** Opens the log file anew if it was rotated away (SIGHUP, POST /reload). */
+  reopenLog(): void {
+    if (this.#sink.moved) this.#followFile(this.#sink.path)
+  }
+
   #followFile(path: string): void {
     if (path === this.#sink.path && !this.#sink.moved) return
     const sink = this.#openSink(path)

@@ -240,7 +240,7 @@ export class Exchange
       this.addFlag(abortFlag(reason))
       this.details = abortDetails(reason)
     }
-    if (!this.downstream.headSent) this.status = 0
+    if (!this.downstream.headSent) this.status = this.downstream.ownStatus
     this.finish()
   }
 

@@ -87,11 +87,7 @@ export interface BlackHoleAction {
 }
 
 export type RouteAction =
-  | ForwardAction
-  | PassthroughAction
-  | RedirectAction
-  | DirectResponseAction
-  | BlackHoleAction
+  ForwardAction | PassthroughAction | RedirectAction | DirectResponseAction | BlackHoleAction
 
 /** One compiled route: one match entry of one http rule. */
 export class Route {

@@ -65,6 +65,8 @@ type Result =
   | { readonly socket: Socket; readonly failure: null }
   | { readonly socket: null; readonly failure: UpstreamFailure }
 
+const BUFFER_BYTES = 20_000
+
 function dial(
   port: number,
   plan: UpstreamTlsPlan | null,
@@ -77,7 +79,11 @@ function dial(
     host: plan === null ? null : (init.host ?? 'web.test'),
     alpn: init.alpn ?? null,
   })
-  const limits = { connectTimeoutMs: init.connectTimeoutMs ?? 5_000, tcpKeepaliveMs: 0 }
+  const limits = {
+    connectTimeoutMs: init.connectTimeoutMs ?? 5_000,
+    tcpKeepaliveMs: 0,
+    bufferBytes: BUFFER_BYTES,
+  }
   return new Promise((resolve) => {
     new Dial(target, limits, {
       onDialConnected: (socket) => {
@@ -182,6 +188,14 @@ describe('TLS', () => {
     expect(failure).toMatchObject({ type: 'tls-error', flag: 'UF', status: 503 })
     expect(failure!.transportReason).toContain(reason)
     expect(server.bytes).toEqual([])
+  })
+
+  test('writers wait at the configured mark', async () => {
+    const { socket } = await dial(server.port, tlsPlan({}))
+    expect(socket?.writableHighWaterMark).toBe(BUFFER_BYTES)
+    const plain = await dial(server.port, null)
+    expect(plain.socket?.writableHighWaterMark).toBe(BUFFER_BYTES)
+    plain.socket?.destroy()
   })
 
   test('an expired certificate is refused', async () => {

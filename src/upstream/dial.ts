@@ -38,6 +38,8 @@ export interface DialLimits {
   readonly connectTimeoutMs: number
   /** Idle time before the first TCP keep-alive probe; 0 = no probes. */
   readonly tcpKeepaliveMs: number
+  /** Unsent bytes before writers wait: connectionSettings.clusterPerConnectionBufferLimitBytes. */
+  readonly bufferBytes: number
 }
 
 /** Exactly one of the two is called, later than the constructor, unless the dial is aborted. */
@@ -87,6 +89,7 @@ export class Dial {
       noDelay: true,
       keepAlive: limits.tcpKeepaliveMs > 0,
       keepAliveInitialDelay: limits.tcpKeepaliveMs,
+      highWaterMark: limits.bufferBytes,
     }
     if (target.tls === null) {
       const socket = connectTcp(options)

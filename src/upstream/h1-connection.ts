@@ -58,6 +58,7 @@ export class H1Connection implements Ticked {
   #stream: H1Stream | null = null
   #state = IDLE
   #informational = 0
+  #informationalBytes = 0
   #receivedBytes = false
   #paused = false
   #peerEnded = false
@@ -104,8 +105,8 @@ export class H1Connection implements Ticked {
     this.#stream = stream
     this.#state = HEAD
     this.#informational = 0
+    this.#informationalBytes = 0
     this.#receivedBytes = false
-    // A client whose spelling is kept gets the backend's as it is.
     this.#parser.keepsSpellings = request.headers.spellings !== null
     observer.onAttemptStart()
     const head = writeRequestHead(request)
@@ -165,26 +166,27 @@ export class H1Connection implements Ticked {
       this.#fail(malformedResponse(refusal.reason))
       return chunk.length
     }
-    if (this.#parser.status < 200) this.#takeInformational()
+    if (this.#parser.status < 200) this.#takeInformational(reader.end)
     else this.#takeFinalHead(next < chunk.length)
     return next
   }
 
-  #takeInformational(): void {
+  #takeInformational(headBytes: number): void {
     const stream = this.#stream!
     const { status, headers } = this.#parser
+    const { maxInformational, maxInformationalBytes: maxBytes } = this.#settings
     if (status === 101) {
       const upgrade = stream.request.upgrade
-      if (upgrade === null || this.#parser.upgrade !== upgrade) {
-        this.#fail(malformedResponse('unexpected-101'))
-      } else this.#openTunnel(stream)
+      if (upgrade !== null && this.#parser.upgrade === upgrade) this.#openTunnel(stream)
+      else this.#fail(malformedResponse('unexpected-101'))
       return
     }
-    if (++this.#informational > this.#settings.maxInformational) {
-      this.#fail(malformedResponse('too-many-informational'))
-    } else if (status !== 100 || stream.request.expectsContinue) {
-      stream.handler.onUpstreamInformational(status, headers)
+    this.#informationalBytes += headBytes
+    if (++this.#informational > maxInformational || this.#informationalBytes > maxBytes) {
+      return this.#fail(malformedResponse('too-many-informational'))
     }
+    if (status === 100 && !stream.request.expectsContinue) return
+    stream.handler.onUpstreamInformational(status, headers)
   }
 
   #takeFinalHead(surplus: boolean): void {
@@ -322,7 +324,7 @@ export class H1Connection implements Ticked {
   /** The body does not have the announced length: the backend must not take the rest for more. */
   failLength(): void {
     this.#error = new Error('request body does not match its content-length')
-    this.#destroySocket()
+    this.#socket.destroy()
   }
 
   failRefused(stream: H1Stream): void {
@@ -381,12 +383,8 @@ export class H1Connection implements Ticked {
 
   #destroy(): void {
     this.#state = CLOSED
-    this.#destroySocket()
-    this.#report()
-  }
-
-  #destroySocket(): void {
     this.#socket.destroy()
+    this.#report()
   }
 
   #report(): void {

@@ -5,6 +5,8 @@ export class H1Settings {
   readonly maxChunkExtensionBytes: number
   /** 1xx responses to one request. */
   readonly maxInformational: number
+  /** Their heads, all together. */
+  readonly maxInformationalBytes: number
   /** A tunnel (101 or CONNECT) without a byte in either direction; 0 for never. */
   readonly tunnelIdleTimeoutMs: number
   /** Read into the buffer all sockets share where that is possible; off for ordinary reads. */
@@ -15,6 +17,7 @@ export class H1Settings {
     this.maxHeaderFields = settings.maxHeaderFields ?? 100
     this.maxChunkExtensionBytes = settings.maxChunkExtensionBytes ?? 65_536
     this.maxInformational = settings.maxInformational ?? 32
+    this.maxInformationalBytes = settings.maxInformationalBytes ?? 16_384
     this.tunnelIdleTimeoutMs = settings.tunnelIdleTimeoutMs ?? 3_600_000
     this.sharedReads = settings.sharedReads ?? true
   }

@@ -94,6 +94,7 @@ describe.each(WIRES)('$name: @fastify/compress', ({ ask, open }) => {
     ['one that is small', 'text/plain', Buffer.from('hello'), {}],
     ['one that is encoded already', 'text/plain', gzipSync(PROSE), { 'content-encoding': 'gzip' }],
     ['an image', 'image/png', randomBytes(5000), {}],
+    ['an event stream', 'text/event-stream', Buffer.from('data: 1\n\n'.repeat(1000)), {}],
   ])('leaves %s alone', async (_what, type, body, headers) => {
     await using upstream = await startUpstream((_request, response) => {
       response.writeHead(200, { 'content-type': type, 'content-length': body.length, ...headers })

@@ -23,6 +23,7 @@ export const NO_LIMITS: ConnectionLimits = {
   idleTimeoutMs: 3_600_000,
   tcpIdleTimeoutMs: 3_600_000,
   tcpKeepaliveMs: 0,
+  bufferBytes: 65_536,
 }
 
 /** Istio's defaults for a block that is present, but every endpoint may be ejected. */

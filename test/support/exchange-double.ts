@@ -37,6 +37,7 @@ export class DownstreamDouble implements DownstreamExchange {
   bytesReceived = 0
   bytesSent = 0
   headSent = false
+  ownStatus = 0
 
   status = 0
   headers = new Headers()

@@ -25,6 +25,7 @@ export function clusterPlanOf(service: string, subset = ''): ClusterPlan {
       idleTimeoutMs: 3_600_000,
       tcpIdleTimeoutMs: 3_600_000,
       tcpKeepaliveMs: 0,
+      bufferBytes: 65_536,
     },
     outlier: null,
     tls: null,

@@ -10,6 +10,8 @@ export class HostilePeer {
   received = ''
   /** A script has run here: the connection must never carry another request. */
   spoiled = false
+  /** The gateway closed its side, or reset the connection. */
+  left = false
   closed = false
   next = 0
 
@@ -52,6 +54,8 @@ export class HostileBackend implements AsyncDisposable {
   /** Requests that came over a connection after a script had run on it. */
   readonly reused: string[] = []
   script: Script = (peer) => void peer.send(okAnswer('ok'))
+  /** Whether the script leaves its connection unfit for others. */
+  spoils = true
   readonly #server: Server
 
   private constructor() {
@@ -59,9 +63,13 @@ export class HostileBackend implements AsyncDisposable {
       const peer = new HostilePeer(socket)
       this.peers.push(peer)
       socket.on('error', () => {})
-      socket.on('close', () => (peer.closed = true))
+      socket.on('close', () => {
+        peer.left = true
+        peer.closed = true
+      })
       socket.on('end', () => {
-        if (!peer.spoiled) socket.end()
+        peer.left = true
+        socket.end()
       })
       socket.on('data', (chunk: Buffer) => {
         peer.received += chunk.toString('latin1')
@@ -96,7 +104,7 @@ export class HostileBackend implements AsyncDisposable {
       const nonce = fieldOf(request, NONCE)
       if (nonce === null) {
         if (request.method === '') return
-        peer.spoiled = true
+        peer.spoiled = this.spoils
         peer.next = peer.received.length
         this.script(peer, request)
         return

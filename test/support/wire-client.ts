@@ -14,7 +14,7 @@ export interface ReplayOptions {
   /** TLS with this authority and server name. */
   readonly tls?: { readonly ca: string; readonly serverName: string }
   /** What the client does behind its last byte. Default `half-close`: it still reads. */
-  readonly then?: 'half-close' | 'wait'
+  readonly ending?: 'half-close' | 'wait'
 }
 
 const DEADLINE_MS = 5_000
@@ -58,7 +58,7 @@ export async function replay(pieces: readonly string[], options: ReplayOptions):
     socket.write(piece, 'latin1')
     if (pieces.length > 1) await new Promise((resolve) => setImmediate(resolve))
   }
-  if (options.then !== 'wait') socket.end()
+  if (options.ending !== 'wait') socket.end()
   await closed
   return { text: Buffer.concat(chunks).toString('latin1'), clean: ended && !failed }
 }

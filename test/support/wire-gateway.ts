@@ -11,7 +11,9 @@ export const GUARDED_HOST = 'locked.test'
 export const GUARDED_PATH = '/admin'
 export const OPEN_HOST = 'shop.test'
 
-const HOSTS = [OPEN_HOST, GUARDED_HOST]
+/** As OPEN_HOST, with a route timeout. */
+export const SLOW_HOST = 'slow.test'
+const HOSTS = [OPEN_HOST, GUARDED_HOST, SLOW_HOST]
 const NO_RETRIES = 'retries: { attempts: 0 }'
 
 let authority: Authority | null = null
@@ -32,14 +34,16 @@ data:
   return { ca: authority.certificate, secret }
 }
 
-/** Routes of every wire test: shop.test is open, locked.test is guarded, both on 80 and 443. */
+/** Routes of every wire test, on 80 and 443: shop.test is open, locked.test is guarded. */
 export function wireRoutes(backendPort: number, rule: string = NO_RETRIES): string {
   const forward = `{ route: [{ destination: { host: backend } }], ${rule} }`
+  const hasty = `{ route: [{ destination: { host: backend } }], timeout: 250ms, ${NO_RETRIES} }`
   const guard = `{ match: [{ uri: { prefix: ${GUARDED_PATH} } }], directResponse: { status: 403 } }`
   return (
     service('backend', backendPort) +
     gateway('plain', HOSTS) +
     virtualService('shop', [OPEN_HOST], ['plain', 'secure'], `  - ${forward}`) +
+    virtualService('slow', [SLOW_HOST], ['plain', 'secure'], `  - ${hasty}`) +
     virtualService('locked', [GUARDED_HOST], ['plain', 'secure'], `  - ${guard}\n  - ${forward}`)
   )
 }
@@ -148,7 +152,10 @@ export class Sentinel {
         if (!whole && !closed && !foreign) return
         clearTimeout(timer)
         const answers = whole ? readAnswers(this.#text) : []
-        if (answers.length === 1 && answers[0]!.status === 200 && answers[0]!.body === nonce) {
+        const [answer] = answers
+        if (answers.length === 1 && answer!.status === 200 && answer!.body === nonce) {
+          // A connection serves only so many requests.
+          if (/^connection: close$/im.test(answer!.head)) this.close()
           resolve()
         } else reject(new Error(`${JSON.stringify(this.#text)} instead of ${nonce}`))
       }
@@ -165,6 +172,7 @@ export class Sentinel {
     })
     socket.on('error', () => {})
     socket.on('close', () => {
+      if (this.#socket !== socket) return
       this.#socket = null
       this.#onText()
     })
@@ -173,6 +181,7 @@ export class Sentinel {
 
   close(): void {
     this.#socket?.destroy()
+    this.#socket = null
   }
 }
 

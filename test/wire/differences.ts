@@ -154,6 +154,17 @@ export const BROADER: readonly DifferenceClass[] = [
   ),
 ]
 
+/** The end of a connection is the client's to announce and ours to keep; Node may read on. */
+export const BEHIND_CLOSE: DifferenceClass = {
+  name: 'behind Connection: close',
+  reason: 'What follows it is no request any more (RFC 9112 9.6).',
+  covers({ kind, pair, index }) {
+    const before = pair.node[index - 1]
+    if (kind !== 'refuses' || pair.refusal !== null || before === undefined) return false
+    return /(?:^|,)\s*close\s*(?:,|$)/i.test(valuesOf(before, 'connection').join(','))
+  },
+}
+
 /**
  * Node stops reading behind any Upgrade, or does not, as its turns fall. We drop an Upgrade that is
  * none (h2c, a list) and read on (RFC 9110 7.8), and end the connection behind a good one.
@@ -164,11 +175,16 @@ export const BEHIND_UPGRADE: DifferenceClass = {
   covers({ kind, pair, index }) {
     const codes = [pair.refusal, pair.nodeError]
     if (kind === 'reads' || (kind === 'refuses' ? codes[0] : codes[1]) !== null) return false
-    return pair.node.slice(0, index).some((node) => valuesOf(node, 'upgrade').length > 0)
+    return pair.node.slice(0, index + 1).some((node) => valuesOf(node, 'upgrade').length > 0)
   },
 }
 
-export const DIFFERENCES: readonly DifferenceClass[] = [...STRICTER, ...BROADER, BEHIND_UPGRADE]
+export const DIFFERENCES: readonly DifferenceClass[] = [
+  ...STRICTER,
+  ...BROADER,
+  BEHIND_UPGRADE,
+  BEHIND_CLOSE,
+]
 
 /** The class that covers a difference, or null: then one of the parsers is wrong. */
 export function explain(difference: Difference): DifferenceClass | null {

@@ -14,8 +14,10 @@ export interface HostileCase {
   readonly announced?: number
   /** The connection may serve again: the answer was odd, but clear. */
   readonly reusable?: boolean
-  /** Bytes come when the connection is idle: only when it is gone may others go on. */
+  /** It strikes when the connection is idle: only when that is gone may others go on. */
   readonly later?: boolean
+  /** Host of the request; slow.test has a timeout. Default shop.test. */
+  readonly host?: string
 }
 
 const OK = 'HTTP/1.1 200 OK\r\n'
@@ -110,6 +112,8 @@ const CHUNKS: readonly (readonly [string, string])[] = [
 
 const LONG = 'x'.repeat(200_000)
 
+const slow = { host: 'slow.test', flags: 'UT' } as const
+
 /** Backends that break the protocol, the connection, or their word. */
 export const hostileCases: readonly HostileCase[] = [
   { name: 'closes without a word', script: (peer) => peer.end(), status: 503, flags: 'UC' },
@@ -138,6 +142,10 @@ export const hostileCases: readonly HostileCase[] = [
   bad('sends a head that never ends', `${OK}${'X: y\r\n'.repeat(20_000)}`),
   bad('sends 101 fields', `${OK}${'X: y\r\n'.repeat(101)}\r\n`),
   bad('sends 33 informational answers', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(33)),
+  bad(
+    'sends long informational answers',
+    `HTTP/1.1 103 Early Hints\r\nLink: ${'x'.repeat(2000)}\r\n\r\n`.repeat(9),
+  ),
   bad('sends informational answers without end', 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(5000)),
   bad('switches protocols unasked', 'HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
   bad('chunks in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
@@ -213,6 +221,7 @@ export const hostileCases: readonly HostileCase[] = [
   {
     ...good('closes behind its answer', ''),
     script: saysAndEnds(`${OK}Content-Length: 2\r\n\r\nok`),
+    later: true,
   },
   {
     ...good('resets behind its answer', ''),
@@ -244,6 +253,15 @@ export const hostileCases: readonly HostileCase[] = [
     `${OK}__proto__: a\r\nconstructor: b\r\nContent-Length: 2\r\n\r\nok`,
     { reusable: true },
   ),
+  { name: 'says nothing', script: () => {}, status: 504, ...slow },
+  { name: 'stops within its head', script: says(`${OK}X:`), status: 504, ...slow },
+  {
+    name: 'stops within its body',
+    script: says(`${OK}Content-Length: 9\r\n\r\nok`),
+    status: null,
+    ...slow,
+  },
+  { name: 'hints and says no more', script: says('HTTP/1.1 103 x\r\n\r\n'), status: 504, ...slow },
   {
     name: 'answers before the request is complete',
     script: says('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno'),

@@ -2,6 +2,7 @@ import { parseDurationMs } from '../../base/duration.ts'
 import type { ConnectionLimits } from '../../clusters/plan.ts'
 import type { TrafficPolicySpec } from '../../config/kinds/destination-rule.ts'
 import type { MeshConfigSpec } from '../../config/mesh-config.ts'
+import { upstreamBufferBytes } from '../connection-settings.ts'
 import type { PlacedBlock } from './traffic-policy.ts'
 
 type ConnectionPoolSpec = NonNullable<TrafficPolicySpec['connectionPool']>
@@ -30,6 +31,7 @@ export function connectionLimits(
     idleTimeoutMs: milliseconds(http.idleTimeout, tcpIdleTimeoutMs),
     tcpIdleTimeoutMs,
     tcpKeepaliveMs: keepaliveMs(tcp.tcpKeepalive ?? mesh.tcpKeepalive),
+    bufferBytes: upstreamBufferBytes(mesh),
   }
 }
 

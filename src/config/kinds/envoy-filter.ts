@@ -7,8 +7,18 @@ export const envoyFilterSchema = object({
   configPatches: list(
     object({
       applyTo: oneOf(
-        'INVALID', 'LISTENER', 'FILTER_CHAIN', 'NETWORK_FILTER', 'HTTP_FILTER', 'ROUTE_CONFIGURATION',
-        'VIRTUAL_HOST', 'HTTP_ROUTE', 'CLUSTER', 'EXTENSION_CONFIG', 'BOOTSTRAP', 'LISTENER_FILTER',
+        'INVALID',
+        'LISTENER',
+        'FILTER_CHAIN',
+        'NETWORK_FILTER',
+        'HTTP_FILTER',
+        'ROUTE_CONFIGURATION',
+        'VIRTUAL_HOST',
+        'HTTP_ROUTE',
+        'CLUSTER',
+        'EXTENSION_CONFIG',
+        'BOOTSTRAP',
+        'LISTENER_FILTER',
       ),
       match: object({
         context: oneOf('ANY', 'SIDECAR_INBOUND', 'SIDECAR_OUTBOUND', 'GATEWAY', 'WAYPOINT'),
@@ -35,15 +45,25 @@ export const envoyFilterSchema = object({
           vhost: object({
             name: string,
             domainName: string,
-            route: object({ name: string, action: oneOf('ANY', 'ROUTE', 'REDIRECT', 'DIRECT_RESPONSE') }),
+            route: object({
+              name: string,
+              action: oneOf('ANY', 'ROUTE', 'REDIRECT', 'DIRECT_RESPONSE'),
+            }),
           }),
         }),
         cluster: object({ name: string, service: string, subset: string, portNumber: integer }),
       }),
       patch: object({
         operation: oneOf(
-          'INVALID', 'MERGE', 'ADD', 'REMOVE', 'INSERT_BEFORE', 'INSERT_AFTER', 'INSERT_FIRST',
-          'REPLACE', 'MERGE_AND_REPLACE_LIST',
+          'INVALID',
+          'MERGE',
+          'ADD',
+          'REMOVE',
+          'INSERT_BEFORE',
+          'INSERT_AFTER',
+          'INSERT_FIRST',
+          'REPLACE',
+          'MERGE_AND_REPLACE_LIST',
         ),
         filterClass: oneOf('UNSPECIFIED', 'AUTHN', 'AUTHZ', 'STATS'),
         value: any,

@@ -30,7 +30,14 @@ export const workloadSelector = object({ labels: map(string) })
 export const tlsProtocolVersions = oneOf('TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3')
 
 const loadBalancer = object({
-  simple: oneOf('UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'),
+  simple: oneOf(
+    'UNSPECIFIED',
+    'LEAST_CONN',
+    'RANDOM',
+    'PASSTHROUGH',
+    'ROUND_ROBIN',
+    'LEAST_REQUEST',
+  ),
   consistentHash: object({
     httpHeaderName: string,
     httpCookie: object({
@@ -78,7 +85,10 @@ const connectionPool = object({
     idleTimeout: duration,
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
     useClientProtocol: ignored(boolean, 'the upstream protocol follows the service port'),
-    maxConcurrentStreams: ignored(integer, 'the peer decides how many streams a connection carries'),
+    maxConcurrentStreams: ignored(
+      integer,
+      'the peer decides how many streams a connection carries',
+    ),
     http2KeepAlive: ignored({ type: 'any' }, 'no PING frames are sent to upstreams'),
   }),
 })
@@ -122,6 +132,9 @@ export const trafficPolicy = object({
     object({ protocol: string, targetHost: string, targetPort: integer }),
     'connections are not tunnelled through another proxy',
   ),
-  proxyProtocol: ignored(object({ version: oneOf('V1', 'V2') }), 'no PROXY header is sent upstream'),
+  proxyProtocol: ignored(
+    object({ version: oneOf('V1', 'V2') }),
+    'no PROXY header is sent upstream',
+  ),
   retryBudget: ignored({ type: 'any' }, 'retries are bounded by attempts only'),
 })

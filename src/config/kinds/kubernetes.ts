@@ -26,7 +26,10 @@ export type ServiceSpec = Infer<typeof serviceSchema>
 export const podSchema = object({
   spec: object({
     containers: list(
-      object({ name: string, ports: list(object({ name: string, containerPort: integer, protocol: string })) }),
+      object({
+        name: string,
+        ports: list(object({ name: string, containerPort: integer, protocol: string })),
+      }),
     ),
     nodeName: string,
     hostNetwork: boolean,

@@ -19,7 +19,10 @@ export const sidecarSchema = object({
   ),
   inboundConnectionPool: ignored(any, 'the inbound side of a sidecar does not exist at an edge'),
   outboundTrafficPolicy: ignored(
-    object({ mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS'), egressProxy: destination }),
+    object({
+      mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS'),
+      egressProxy: destination,
+    }),
     PER_CLIENT,
   ),
 })

@@ -1,4 +1,16 @@
-import { boolean, duration, ignored, type Infer, integer, list, map, object, oneOf, refused, string } from '../schema.ts'
+import {
+  boolean,
+  duration,
+  ignored,
+  type Infer,
+  integer,
+  list,
+  map,
+  object,
+  oneOf,
+  refused,
+  string,
+} from '../schema.ts'
 import { destination, headers, percent, stringMatch } from './istio-common.ts'
 
 const httpMatch = object({
@@ -32,7 +44,10 @@ const httpRoute = object({
     redirectCode: integer,
   }),
   directResponse: object({ status: integer, body: object({ string, bytes: string }) }),
-  delegate: refused(object({ name: string, namespace: string }), 'delegation is not served: requests to it would get no route'),
+  delegate: refused(
+    object({ name: string, namespace: string }),
+    'delegation is not served: requests to it would get no route',
+  ),
   rewrite: object({
     uri: string,
     authority: string,
@@ -49,8 +64,18 @@ const httpRoute = object({
   }),
   fault: ignored(
     object({
-      delay: object({ percent: integer, fixedDelay: duration, exponentialDelay: duration, percentage: percent }),
-      abort: object({ httpStatus: integer, grpcStatus: string, http2Error: string, percentage: percent }),
+      delay: object({
+        percent: integer,
+        fixedDelay: duration,
+        exponentialDelay: duration,
+        percentage: percent,
+      }),
+      abort: object({
+        httpStatus: integer,
+        grpcStatus: string,
+        http2Error: string,
+        percentage: percent,
+      }),
     }),
     'no fault is injected',
   ),
@@ -88,10 +113,17 @@ export const virtualServiceSchema = object({
   hosts: list(string),
   gateways: list(string),
   http: list(httpRoute),
-  tls: list(object({ match: list(object({ sniHosts: list(string), ...l4Match })), route: routeDestinations })),
+  tls: list(
+    object({
+      match: list(object({ sniHosts: list(string), ...l4Match })),
+      route: routeDestinations,
+    }),
+  ),
   tcp: list(
     object({
-      match: list(object({ ...l4Match, sourceSubnet: ignored(string, 'Istio never implemented it') })),
+      match: list(
+        object({ ...l4Match, sourceSubnet: ignored(string, 'Istio never implemented it') }),
+      ),
       route: routeDestinations,
     }),
   ),
