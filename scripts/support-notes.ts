@@ -80,6 +80,9 @@ export const meshNotes: Readonly<Record<string, SupportNote>> = {
   accessLogFile: works(
     '/dev/stdout, /dev/stderr, or a path that is appended to; a rotated file is opened anew on SIGHUP',
   ),
+  'defaultConfig.gatewayTopology.numTrustedProxies': works(
+    'above 0 also lifts the limit of 1000 connections from one address (IPv6: one /64)',
+  ),
   [`${CONNECTIONS}.profile`]: works(
     'EDGE as Istio documents; SIDECAR (no defaults in Istio) leaves the defaults below',
   ),

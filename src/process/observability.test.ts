@@ -1,10 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { call } from '../../test/support/call.ts'
+import { serve } from '../../test/support/command.ts'
 import { startGateway, type TestGateway } from '../../test/support/gateway.ts'
 import { gateway, virtualService } from '../../test/support/yaml.ts'
+import { waitFor } from '../../test/support/wait.ts'
 import { meshConfig } from '../../test/support/wire-gateway.ts'
 
 const logs = mkdtempSync(join(tmpdir(), 'tidegate-logs-'))
@@ -52,3 +54,12 @@ test('a file that cannot be opened leaves the log where it was', async () => {
   expect(gw.accessLog()).toContain('GET /kept')
   expect(existsSync('/nonexistent')).toBe(false)
 })
+
+test('/dev/stderr is the standard error of the process', async () => {
+  const config = join(logs, 'config.yaml')
+  writeFileSync(config, ROUTES + meshConfig('accessLogFile: /dev/stderr'))
+  await using gw = await serve(['-c', config, '--no-watch', '--listen', '80=127.0.0.1:0'])
+  await call({ port: gw.port('*:80'), host: 'app.test', path: '/seen' })
+  await waitFor('the line', () => gw.stderr.includes('GET /seen'))
+  expect(gw.stdout).toBe('')
+}, 40_000)

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { fieldOf, type ReadRequest, readStrictly } from './request-readers.ts'
+import { fieldOf, readStrictly } from './request-readers.ts'
 import { okAnswer } from './recording-backend.ts'
 import { NONCE } from './wire-gateway.ts'
 
@@ -43,7 +43,7 @@ export class HostilePeer {
   }
 }
 
-export type Script = (peer: HostilePeer, request: ReadRequest) => void
+export type Script = (peer: HostilePeer) => void
 
 /**
  * Answers requests with a nonce as it should, and lets a script loose on all others. Both come
@@ -54,6 +54,8 @@ export class HostileBackend implements AsyncDisposable {
   /** Requests that came over a connection after a script had run on it. */
   readonly reused: string[] = []
   script: Script = (peer) => void peer.send(okAnswer('ok'))
+  /** Where the script ran last. */
+  struck: HostilePeer | null = null
   /** Whether the script leaves its connection unfit for others. */
   spoils = true
   readonly #server: Server
@@ -104,9 +106,10 @@ export class HostileBackend implements AsyncDisposable {
       const nonce = fieldOf(request, NONCE)
       if (nonce === null) {
         if (request.method === '') return
+        this.struck = peer
         peer.spoiled = this.spoils
         peer.next = peer.received.length
-        this.script(peer, request)
+        this.script(peer)
         return
       }
       if (!request.complete) return

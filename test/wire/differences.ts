@@ -27,7 +27,9 @@ export const STRICTER: readonly DifferenceClass[] = [
     'llhttp hands on fragments, escaped NULs, dot segments with parameters and forms that do not fit the method.',
     ['bad-target'],
     ({ method, target }) =>
-      method === 'CONNECT' || !target.startsWith('/') || /#|%00|\/(?:\.|%2e){1,2};/i.test(target),
+      method === 'CONNECT' ||
+      !target.startsWith('/') ||
+      /#|%00|[/\\](?:\.|%2e){1,2};/i.test(target),
   ),
   refusing(
     'underscore in a name',

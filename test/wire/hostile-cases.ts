@@ -14,8 +14,8 @@ export interface HostileCase {
   readonly announced?: number
   /** The connection may serve again: the answer was odd, but clear. */
   readonly reusable?: boolean
-  /** It strikes when the connection is idle: only when that is gone may others go on. */
-  readonly later?: boolean
+  /** What it does when the client has its answer and the connection is idle. */
+  readonly later?: Script
   /** Host of the request; slow.test has a timeout. Default shop.test. */
   readonly host?: string
 }
@@ -51,6 +51,8 @@ const good = (name: string, answer: string, more: Partial<HostileCase> = {}): Ho
   body: 'ok',
   ...more,
 })
+
+const PLAIN = `${OK}Content-Length: 2\r\n\r\nok`
 
 const STATUS_LINES = [
   'HTTP/1.1 20 OK',
@@ -200,36 +202,14 @@ export const hostileCases: readonly HostileCase[] = [
   good('puts an answer behind an empty one', `${OK}Content-Length: 0\r\n\r\n${POISON}`, {
     body: '',
   }),
-  {
-    ...good('sends an answer nobody asked for', ''),
-    script: (peer) => {
-      peer.socket.write(`${OK}Content-Length: 2\r\n\r\nok`, () =>
-        setImmediate(() => peer.send(POISON)),
-      )
-    },
-    later: true,
-  },
-  {
-    ...good('sends one byte to an idle connection', ''),
-    script: (peer) => {
-      peer.socket.write(`${OK}Content-Length: 2\r\n\r\nok`, () =>
-        setImmediate(() => peer.send('\0')),
-      )
-    },
-    later: true,
-  },
-  {
-    ...good('closes behind its answer', ''),
-    script: saysAndEnds(`${OK}Content-Length: 2\r\n\r\nok`),
-    later: true,
-  },
-  {
-    ...good('resets behind its answer', ''),
-    script: (peer) => {
-      peer.socket.write(`${OK}Content-Length: 2\r\n\r\nok`, () => setImmediate(() => peer.reset()))
-    },
-    later: true,
-  },
+  good('sends an answer nobody asked for', PLAIN, { later: says(POISON) }),
+  good('sends one byte to an idle connection', PLAIN, { later: says('\0') }),
+  good('sends Continue to an idle connection', PLAIN, {
+    later: says('HTTP/1.1 100 Continue\r\n\r\n'),
+  }),
+  good('closes an idle connection', PLAIN, { later: (peer) => peer.end() }),
+  good('resets an idle connection', PLAIN, { later: (peer) => peer.reset() }),
+  good('sends an answer nobody asked for and closes', PLAIN, { later: saysAndEnds(POISON) }),
   { ...good('ends its body by closing', ''), script: saysAndEnds(`${OK}\r\nok`) },
   {
     ...good('drips its answer', ''),
