@@ -91,6 +91,11 @@ export class TunnelConnection implements UpstreamStream, Ticked {
 
   abort(): void {
     if (this.#over) return
+    if (this.#outputEnded && this.#peerEnded) {
+      // Both halves are complete and only our end is not sent yet: nothing is cut off.
+      this.onTick()
+      return
+    }
     this.#finish()
     resetSocket(this.#socket)
   }
