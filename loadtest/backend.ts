@@ -5,8 +5,10 @@ import type { AddressInfo } from 'node:net'
  * The backend of every comparison: counts heads of bodyless requests and answers each with a fixed
  * response in one write. Prints its port: `node backend.ts BODY_BYTES`.
  */
-const ANSWER =
-  'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\nhello world\n'
+const BODY_BYTES = Number(process.argv[2] ?? 12)
+const LINE = 'hello world\n'
+const BODY = LINE.repeat(Math.ceil(BODY_BYTES / LINE.length)).slice(0, BODY_BYTES)
+const ANSWER = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${BODY_BYTES}\r\n\r\n${BODY}`
 const HEAD_END = '\r\n\r\n'
 
 const server = createServer({ noDelay: true }, (socket: Socket) => {
