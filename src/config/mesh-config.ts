@@ -99,7 +99,7 @@ export const meshConfigSchema = object({
     connectionSettings,
     drainDuration: duration,
     terminationDrainDuration: ignored(duration, '--drain-delay and --drain-timeout decide'),
-    proxyMetadata: map(string),
+    proxyMetadata: ignored(map(string), 'there is no Envoy to hand it to'),
   }),
 })
 export type MeshConfigSpec = Infer<typeof meshConfigSchema>
