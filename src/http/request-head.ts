@@ -12,7 +12,7 @@ import { readSpellings } from './spellings.ts'
 import { parseTarget } from './target.ts'
 
 /** Any control but CR, LF and tab, or a CR that ends no line. LF without CR never gets this far. */
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/
 
 /** Every LF follows a CR. */
