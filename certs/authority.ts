@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import forge from 'node-forge'
 
@@ -17,6 +17,9 @@ export interface CertificatePair {
   readonly key: string
 }
 
+/** What a leaf may stand for: a server, a client, or either. */
+export type LeafUse = 'server' | 'client' | 'both'
+
 /** A development certificate authority: lives in memory, signs leaves for the hosts asked for. */
 export class Authority {
   readonly certificate: string
@@ -31,9 +34,14 @@ export class Authority {
     this.#key = forge.pki.privateKeyFromPem(pair.key)
   }
 
-  static create(commonName: string): Authority {
+  /** An authority that was made before. Throws for what is no RSA pair in PEM. */
+  static load(pair: CertificatePair): Authority {
+    return new Authority(pair)
+  }
+
+  static create(commonName: string, days: number = CA_DAYS): Authority {
     const keys = rsaKeys()
-    const certificate = blankCertificate(commonName, keys.publicKey, CA_DAYS)
+    const certificate = blankCertificate(commonName, keys.publicKey, days)
     certificate.setIssuer(certificate.subject.attributes)
     certificate.setExtensions([
       { name: 'basicConstraints', cA: true, critical: true },
@@ -42,32 +50,158 @@ export class Authority {
     ])
     certificate.sign(forge.pki.privateKeyFromPem(keys.privateKey), forge.md.sha256.create())
     return new Authority({
-      certificate: forge.pki.certificateToPem(certificate),
+      certificate: certificatePem(certificate),
       key: keys.privateKey,
     })
   }
 
-  /** A server (and client) certificate for DNS names, wildcards and IP addresses. */
-  issue(hosts: readonly string[], days: number = LEAF_DAYS): CertificatePair {
+  /**
+   * A server (and client) certificate for DNS names, wildcards, IP addresses and URIs such as SPIFFE
+   * ids. The first is the common name.
+   */
+  issue(
+    hosts: readonly string[],
+    days: number = LEAF_DAYS,
+    use: LeafUse = 'both',
+  ): CertificatePair {
     const keys = rsaKeys()
-    const certificate = blankCertificate(hosts[0] ?? 'localhost', keys.publicKey, days)
+    const certificate = this.#leaf(hosts, keys.publicKey, days, use)
+    certificate.sign(this.#key, forge.md.sha256.create())
+    return {
+      certificate: certificatePem(certificate) + this.certificate,
+      key: keys.privateKey,
+    }
+  }
+
+  /** The same with an ECDSA key (P-256): node-forge knows RSA only, so its key is put in by hand. */
+  issueEcdsa(
+    hosts: readonly string[],
+    days: number = LEAF_DAYS,
+    use: LeafUse = 'both',
+  ): CertificatePair {
+    const keys = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      publicKeyEncoding: { type: 'spki', format: 'der' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    })
+    const certificate = this.#leaf(hosts, this.#publicKeyPem(), days, use)
+    const body = unsigned(certificate)
+    const fields = body.value as forge.asn1.Asn1[]
+    fields[SUBJECT_KEY_FIELD] = forge.asn1.fromDer(keys.publicKey.toString('latin1'))
+    const signature = bitString(sign('sha256', der(body), this.key))
+    const signed = sequence([body, signatureAlgorithm(), signature])
+    return { certificate: pem('CERTIFICATE', signed) + this.certificate, key: keys.privateKey }
+  }
+
+  /** A certificate revocation list (PEM) with the given leaves on it; it is good for a day. */
+  revoke(leaves: readonly CertificatePair[]): string {
+    const { asn1, pki } = forge
+    const now = new Date()
+    const revoked = leaves.map(({ certificate }) => {
+      const { serialNumber } = new X509Certificate(certificate)
+      return sequence([
+        primitive(asn1.Type.INTEGER, forge.util.hexToBytes(serialNumber)),
+        time(now),
+      ])
+    })
+    const issuer = (pki.certificateToAsn1(this.#certificate).value as forge.asn1.Asn1[])[0]!
+    const name = (issuer.value as forge.asn1.Asn1[])[SUBJECT_FIELD]!
+    const body = sequence([
+      primitive(asn1.Type.INTEGER, '\x01'),
+      signatureAlgorithm(),
+      name,
+      time(new Date(now.getTime() - BACKDATE_MS)),
+      time(new Date(now.getTime() + DAY_MS)),
+      ...(revoked.length === 0 ? [] : [sequence(revoked)]),
+    ])
+    const list = sequence([
+      body,
+      signatureAlgorithm(),
+      bitString(sign('sha256', der(body), this.key)),
+    ])
+    return pem('X509 CRL', list)
+  }
+
+  #leaf(
+    hosts: readonly string[],
+    publicKey: string,
+    days: number,
+    use: LeafUse,
+  ): forge.pki.Certificate {
+    const certificate = blankCertificate(hosts[0] ?? 'localhost', publicKey, days)
     certificate.setIssuer(this.#certificate.subject.attributes)
     certificate.setExtensions([
       { name: 'basicConstraints', cA: false, critical: true },
       { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+      { name: 'extKeyUsage', serverAuth: use !== 'client', clientAuth: use !== 'server' },
       { name: 'subjectAltName', altNames: hosts.map(alternativeName) },
       { name: 'subjectKeyIdentifier' },
     ])
-    certificate.sign(this.#key, forge.md.sha256.create())
-    return {
-      certificate: forge.pki.certificateToPem(certificate) + this.certificate,
-      key: keys.privateKey,
-    }
+    return certificate
+  }
+
+  #publicKeyPem(): string {
+    return forge.pki.publicKeyToPem(this.#certificate.publicKey as forge.pki.rsa.PublicKey)
   }
 }
 
+/** Places in a TBSCertificate with its version (RFC 5280 4.1). */
+const SUBJECT_FIELD = 5
+const SUBJECT_KEY_FIELD = 6
+
+/** What a signature is made over. */
+function unsigned(certificate: forge.pki.Certificate): forge.asn1.Asn1 {
+  const oid = forge.pki.oids['sha256WithRSAEncryption'] ?? ''
+  certificate.signatureOid = oid
+  certificate.siginfo.algorithmOid = oid
+  certificate.signature = ''
+  const whole = forge.pki.certificateToAsn1(certificate).value as forge.asn1.Asn1[]
+  return whole[0]!
+}
+
+function sequence(value: forge.asn1.Asn1[]): forge.asn1.Asn1 {
+  const { asn1 } = forge
+  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, value)
+}
+
+function primitive(type: forge.asn1.Type, value: string): forge.asn1.Asn1 {
+  return forge.asn1.create(forge.asn1.Class.UNIVERSAL, type, false, value)
+}
+
+function bitString(bytes: Buffer): forge.asn1.Asn1 {
+  return primitive(forge.asn1.Type.BITSTRING, `\x00${bytes.toString('latin1')}`)
+}
+
+function time(date: Date): forge.asn1.Asn1 {
+  return primitive(forge.asn1.Type.UTCTIME, forge.asn1.dateToUtcTime(date) as string)
+}
+
+/** sha256WithRSAEncryption: what the authority signs with. */
+function signatureAlgorithm(): forge.asn1.Asn1 {
+  const { asn1, pki } = forge
+  const oid = asn1.oidToDer(pki.oids['sha256WithRSAEncryption']!).getBytes()
+  return sequence([primitive(asn1.Type.OID, oid), primitive(asn1.Type.NULL, '')])
+}
+
+function der(value: forge.asn1.Asn1): Buffer {
+  return Buffer.from(forge.asn1.toDer(value).getBytes(), 'latin1')
+}
+
+function pem(type: string, value: forge.asn1.Asn1): string {
+  const lines =
+    der(value)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${type}-----\n${lines.join('\n')}\n-----END ${type}-----\n`
+}
+
+/** With the line ends that text files have here. */
+function certificatePem(certificate: forge.pki.Certificate): string {
+  return forge.pki.certificateToPem(certificate).replaceAll('\r\n', '\n')
+}
+
 function alternativeName(host: string): { type: number; value?: string; ip?: string } {
+  if (host.includes('://')) return { type: 6, value: host }
   return isIP(host) === 0 ? { type: 2, value: host } : { type: 7, ip: host }
 }
 

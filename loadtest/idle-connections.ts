@@ -94,11 +94,11 @@ async function measure(kind: Kind, count: number): Promise<Row> {
 async function startGateway(plainPort: number, tlsPort: number): Promise<ChildProcess> {
   const file = join(folder, 'idle.yaml')
   writeFileSync(file, configuration())
-  const main = join(import.meta.dirname, '..', 'src', 'main.ts')
+  const command = join(import.meta.dirname, '..', 'bin', 'tidegate')
   const bind = (from: number, to: number): string[] => ['--listen', `${from}=127.0.0.1:${to}`]
   const ports = [...bind(80, plainPort), ...bind(443, tlsPort)]
   const off = ['--admin', 'off', '--status', 'off', '--log-level', 'info', '--log-format', 'json']
-  const child = spawn(process.execPath, [main, 'run', '-c', file, ...ports, ...off], {
+  const child = spawn(command, ['run', '-c', file, ...ports, ...off], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   child.stderr.setEncoding('utf8')

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { kubernetesKinds } from '../src/config/kinds/kubernetes-kinds.ts'
+import { ownKinds } from '../src/config/kinds/own-kinds.ts'
 import { istioKinds } from '../src/config/kinds/rules.ts'
 import { meshConfigSchema } from '../src/config/mesh-config.ts'
 import type { Fields, Schema, Support } from '../src/config/schema.ts'
@@ -32,8 +33,9 @@ export function supportRows(schema: Schema, path: string): SupportRow[] {
   if (support !== 'works') {
     return [{ path, type: typeName(schema), support, note: schema.note ?? '' }]
   }
-  if (schema.type === 'object') {
-    return Object.entries(schema.fields as Fields).flatMap(([name, field]) =>
+  const fields = schema.type === 'object' ? Object.entries(schema.fields as Fields) : []
+  if (fields.length > 0 || path === '') {
+    return fields.flatMap(([name, field]) =>
       supportRows(field, path === '' ? name : `${path}.${name}`),
     )
   }
@@ -79,6 +81,7 @@ export function renderSupportMatrix(): string {
   const istio = [...istioKinds].map(([kind, { schema }]) =>
     renderKind(kind, istioRows(kind, schema)),
   )
+  const own = [...ownKinds].map(([kind, { schema }]) => renderKind(kind, istioRows(kind, schema)))
   const kubernetes = [...kubernetesKinds].map(([kind, { schema, body }]) =>
     renderKind(kind, supportRows(schema, body === 'spec' ? 'spec' : '')),
   )
@@ -97,6 +100,11 @@ is not listed is an error of its own (\`unknown-field\`) on Istio kinds.
 apiVersion \`networking.istio.io/v1\`, \`v1beta1\` and \`v1alpha3\` alike.
 
 ${istio.join('\n')}
+## Kinds of Tidegate
+
+apiVersion \`tidegate.dev/v1alpha1\`.
+
+${own.join('\n')}
 ## MeshConfig
 
 Connections keep the settings they were accepted with; a change applies to new ones.

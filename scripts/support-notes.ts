@@ -10,19 +10,25 @@ function works(note: string): SupportNote {
   return { support: 'works', note }
 }
 
-function noEffect(note: string): SupportNote {
-  return { support: 'ignored', note }
+function refuses(note: string): SupportNote {
+  return { support: 'refused', note }
 }
 
-const CLIENT_CERTIFICATES = 'restricts client certificates, which are not asked for'
 const POLICY_NOTES = {
   'loadBalancer.simple': works(
     'LEAST_CONN is an alias; PASSTHROUGH is LEAST_REQUEST, with a finding',
   ),
+  'loadBalancer.localityLbSetting.enabled': works(
+    'everything in this block needs --locality; failover needs outlierDetection too',
+  ),
+  'loadBalancer.warmup.duration': works('ROUND_ROBIN and LEAST_REQUEST'),
+  'loadBalancer.warmupDurationSecs': works('deprecated: warmup wins over it'),
   'outlierDetection.consecutiveErrors': works(
     'deprecated: counts as consecutiveGatewayErrors; no effect with --compat, as in Istio',
   ),
-  'tls.mode': works('with ISTIO_MUTUAL the service is not reached: there is no mesh identity'),
+  'tls.mode': works('ISTIO_MUTUAL uses the certificate files in --mesh-certs'),
+  'connectionPool.tcp.tcpKeepalive.probes': works('before Node 26 the operating system decides'),
+  'connectionPool.tcp.tcpKeepalive.interval': works('before Node 26 the operating system decides'),
 }
 
 function policyNotes(prefix: string): Record<string, SupportNote> {
@@ -35,25 +41,26 @@ function policyNotes(prefix: string): Record<string, SupportNote> {
 export const supportNotes: Readonly<Record<string, Readonly<Record<string, SupportNote>>>> = {
   Gateway: {
     'spec.servers[].port.protocol': works(
-      'HTTP, HTTP2, GRPC, HTTPS and TCP; TLS (opaque bytes) is refused: its connections are closed',
+      'HTTP, HTTP2, GRPC, GRPC-WEB (translated to gRPC), HTTPS, TCP and TLS (opaque bytes, or passed through)',
     ),
     'spec.servers[].bind': works('IP addresses; unix sockets are refused'),
-    'spec.servers[].tls.mode': works('SIMPLE; servers of other modes refuse their connections'),
-    'spec.servers[].tls.caCertificates': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.caCertCredentialName': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.caCrl': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.subjectAltNames': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.verifyCertificateSpki': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.verifyCertificateHash': noEffect(CLIENT_CERTIFICATES),
-    'spec.servers[].tls.insecureSkipVerify': noEffect(CLIENT_CERTIFICATES),
+    'spec.servers[].tls.mode': works(
+      'no mode is PASSTHROUGH, as in Istio; ISTIO_MUTUAL reads its files from --mesh-certs',
+    ),
+    'spec.servers[].tls.credentialName': works(
+      'the name of a Secret; configmap:// and sds:// are not served',
+    ),
     'spec.servers[].tls.cipherSuites': works('TLS 1.2 and below; unknown names are left out'),
-    'spec.servers[].tls.ecdhCurves': noEffect('the default curves are offered'),
+    'spec.servers[].tls.ecdhCurves': works('unknown names are left out'),
   },
   VirtualService: {
+    'spec.http[].mirror.host': works('the copy has -shadow behind its Host, but not with --compat'),
+    'spec.http[].mirrorPercent': works('deprecated: mirrorPercentage wins over it'),
     'spec.http[].match[].sourceLabels': works('describes the gateway itself, as in Istio'),
-    'spec.http[].retries.backoff': noEffect('retries wait 25 ms with full jitter'),
-    'spec.http[].retries.retryIgnorePreviousHosts': noEffect('hosts already tried are avoided'),
-    'spec.tls[].match[].sniHosts': works('for the egress proxy; Gateways do not pass TLS through'),
+    'spec.http[].fault.delay.percent': works('deprecated: counts without percentage'),
+    'spec.http[].fault.delay.exponentialDelay': refuses('Istio never implemented it'),
+    'spec.http[].fault.abort.http2Error': refuses('Istio never implemented it'),
+    'spec.http[].corsPolicy.allowOrigin': works('deprecated: counts without allowOrigins'),
   },
   DestinationRule: {
     ...policyNotes('spec.trafficPolicy'),
@@ -64,7 +71,9 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
   ServiceEntry: {
     'spec.addresses': works('host bits of a CIDR block are dropped, with a finding'),
     'spec.ports[].protocol': works('UDP ports are left out, with a finding'),
-    'spec.resolution': works('NONE and DYNAMIC_DNS have no endpoints at a Gateway'),
+    'spec.resolution': works(
+      'NONE has no endpoints at a Gateway; DYNAMIC_DNS follows Host or server name',
+    ),
   },
   EnvoyFilter: {
     'spec.configPatches[].patch.value': works(
@@ -82,6 +91,17 @@ export const meshNotes: Readonly<Record<string, SupportNote>> = {
   ),
   'defaultConfig.gatewayTopology.numTrustedProxies': works(
     'above 0 also lifts the limit of 1000 connections from one address (IPv6: one /64)',
+  ),
+  'defaultConfig.gatewayTopology.proxyProtocol': works(
+    'with --trusted-proxy only the peers listed send a header; see docs/tcp.md',
+  ),
+  'defaultConfig.gatewayTopology.forwardClientCertDetails': works('default SANITIZE_SET'),
+  'defaultConfig.proxyHeaders.setCurrentClientCertDetails.cert': works(
+    'default true without the block, false with it',
+  ),
+  'defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain': works('default false'),
+  'defaultConfig.proxyHeaders.xForwardedPort.enabled': works(
+    'the port the connection came in on, unless a trusted proxy said one',
   ),
   [`${CONNECTIONS}.profile`]: works(
     'EDGE as Istio documents; SIDECAR (no defaults in Istio) leaves the defaults below',

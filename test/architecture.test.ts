@@ -33,8 +33,25 @@ const ROOMS: Record<string, readonly string[]> = {
     'src/upstream',
     'src/http',
     'src/base',
+    // What the client says first inside a tunnel is judged where the tunnel is.
+    'src/tls/client-hello.ts',
   ],
   'src/listeners': ['src/proxy', 'src/snapshot', 'src/routing', 'src/http', 'src/tls', 'src/base'],
+  // Answers with the tables and decisions of the data path; the wire's settings are made where
+  // connections are accepted.
+  'src/explain': [
+    'src/compile',
+    'src/config',
+    'src/snapshot',
+    'src/proxy',
+    'src/routing',
+    'src/filters',
+    'src/clusters',
+    'src/tls',
+    'src/http',
+    'src/base',
+    'src/listeners/wire-settings.ts',
+  ],
   'src/telemetry': [
     'src/base',
     'type:src/proxy',
@@ -47,6 +64,7 @@ const ROOMS: Record<string, readonly string[]> = {
     'src/snapshot',
     'src/config',
     'src/compile',
+    'src/explain',
     'src/base',
     'type:src/clusters',
     'type:src/routing',
@@ -54,6 +72,8 @@ const ROOMS: Record<string, readonly string[]> = {
     'type:src/tls',
   ],
   'src/process': ['*'],
+  // Answers DNS from names and addresses; knows nothing of resources or of traffic.
+  'src/dns': ['src/base'],
   'src/cli': ['*'],
   'src/main.ts': ['*'],
   plugins: ['src/filters', 'src/base', 'type:src/http'],
@@ -67,6 +87,7 @@ const PACKAGE_ROOMS: Record<string, readonly string[]> = {
   re2js: ['src/routing', 'src/config', 'plugins'],
   'prom-client': ['src/telemetry'],
   pino: ['src/process'],
+  'dns-packet': ['src/dns'],
   'pino-pretty': ['src/process'],
   commander: ['src/cli'],
   yaml: ['src/config', 'src/cli', 'src/compile', 'plugins'],

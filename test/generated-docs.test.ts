@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { LIMITS_PATH, renderLimits } from '../scripts/limits.ts'
 import { PROBLEMS_PATH, renderProblems } from '../scripts/problem-catalogue.ts'
 import { codeUses, quotedWords, usesIn } from '../scripts/problem-codes.ts'
 import {
@@ -109,6 +110,10 @@ describe('the support matrix', () => {
 describe('generated documentation is up to date', () => {
   test('docs/problems.md: node scripts/problem-catalogue.ts', () => {
     expect(readFileSync(PROBLEMS_PATH, 'utf8')).toBe(renderProblems())
+  })
+
+  test('docs/limits.md: node scripts/limits.ts', () => {
+    expect(readFileSync(LIMITS_PATH, 'utf8')).toBe(renderLimits())
   })
 
   test('docs/support-matrix.md: node scripts/support-matrix.ts', () => {

@@ -17,9 +17,8 @@ export const tidegate: ProxyKind = {
         ? secureConfiguration(tls) + backendOf(backendPort)
         : plainConfiguration() + backendOf(backendPort),
     )
-    const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+    const command = join(import.meta.dirname, '..', '..', 'bin', 'tidegate')
     const args = [
-      main,
       'run',
       '-c',
       config,
@@ -32,7 +31,7 @@ export const tidegate: ProxyKind = {
       '--log-level',
       'error',
     ]
-    return startPinned(core, process.execPath, args, port)
+    return startPinned(core, command, args, port)
   },
 }
 

@@ -111,6 +111,21 @@ export class GenericKeyAction implements Action {
   }
 }
 
+/** An optional value that is never there. */
+export class AbsentAction implements Action {
+  readonly key: string
+  readonly fixedValue = null
+  readonly optional = true
+
+  constructor(key: string) {
+    this.key = key
+  }
+
+  append(): ActionOutcome {
+    return true
+  }
+}
+
 export class DestinationClusterAction implements Action {
   readonly key = 'destination_cluster'
   readonly fixedValue = null

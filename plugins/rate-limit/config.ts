@@ -20,13 +20,16 @@ export interface FilterConfig {
   readonly xRateLimitHeaders: boolean
   readonly envoyRateLimitedHeader: boolean
   readonly retryAfterHeader: boolean
+  /** gRPC callers get RESOURCE_EXHAUSTED instead of UNAVAILABLE. */
+  readonly resourceExhausted: boolean
   /** Name, value, name, value: added to denials. */
   readonly responseHeaders: readonly AddedHeader[]
   /** Replaces what routes and virtual hosts say, when not empty. */
   readonly rules: readonly DescriptorRule[]
 }
 
-interface AddedHeader {
+/** One `HeaderValueOption` that can be applied. */
+export interface AddedHeader {
   readonly name: string
   readonly value: string
   /** false: takes the place of a field of that name. */
@@ -51,12 +54,6 @@ export function readFilterConfig(layer: FilterLayer, findings: Findings): Filter
   fields.refuseOthers(...KNOWN_FIELDS)
   const domain = fields.string('domain')
   if (domain === null || domain === '') fields.error('domain', 'domain is missing')
-  if (fields.boolean('rateLimitedAsResourceExhausted') === true) {
-    findings.unsupported(
-      ['rateLimitedAsResourceExhausted'],
-      'rate_limited_as_resource_exhausted is not supported: gRPC callers get UNAVAILABLE',
-    )
-  }
   const type = fields.enumeration('requestType', REQUEST_TYPES)
   if (type === 'internal') {
     findings.unsupported(
@@ -81,6 +78,7 @@ export function readFilterConfig(layer: FilterLayer, findings: Findings): Filter
       'DRAFT_VERSION_03',
     envoyRateLimitedHeader: fields.boolean('disableXEnvoyRatelimitedHeader') !== true,
     retryAfterHeader: fields.boolean('enableRetryAfterHeader') !== false,
+    resourceExhausted: fields.boolean('rateLimitedAsResourceExhausted') === true,
     responseHeaders: readHeaders(fields, 'responseHeadersToAdd'),
     rules: readRules(fields, 'rateLimits'),
   }
@@ -126,7 +124,7 @@ function timeoutMs(written: number | null): number {
 }
 
 /** HttpStatus {code}: a number, or Envoy's name for it (`TooManyRequests`). */
-function readStatus(fields: Fields, name: string): number | null {
+export function readStatus(fields: Fields, name: string): number | null {
   const status = fields.object(name)
   const named = status === null ? undefined : STATUS_BY_NAME.get(status.text('code'))
   if (status === null || named !== undefined) return named ?? null
@@ -142,11 +140,11 @@ const STATUS_BY_NAME: ReadonlyMap<string, number> = new Map(
 )
 
 /** Envoy takes a status below 400 for a mistake. */
-function atLeast400(status: number | null): number {
+export function atLeast400(status: number | null): number {
   return status === null || status < 400 ? 429 : status
 }
 
-function readHeaders(fields: Fields, name: string): readonly AddedHeader[] {
+export function readHeaders(fields: Fields, name: string): readonly AddedHeader[] {
   const headers: AddedHeader[] = []
   for (const item of fields.list(name)) {
     const header = item.object('header')
@@ -185,7 +183,7 @@ function isFieldValue(text: string): boolean {
 }
 
 /** Entries that can never make a descriptor are left out. */
-function readRules(fields: Fields, name: string): readonly DescriptorRule[] {
+export function readRules(fields: Fields, name: string): readonly DescriptorRule[] {
   return fields
     .list(name)
     .map(readDescriptorRule)
@@ -199,7 +197,7 @@ export interface RouteRules {
   readonly domain: string | null
 }
 
-type FindingsFor = (layer: FilterLayer) => Findings
+export type FindingsFor = (layer: FilterLayer) => Findings
 
 /**
  * Which `rate_limits` apply to a route: the per-route message's, else the filter's, else the
@@ -214,15 +212,25 @@ export function readRouteRules(
   const domain = perRoute?.domain ?? null
   if (perRoute !== null && perRoute.rules.length > 0) return { rules: perRoute.rules, domain }
   if (config.rules.length > 0) return { rules: config.rules, domain }
+  return {
+    rules: inheritedRules(settings, perRoute?.virtualHost ?? 'OVERRIDE', findingsFor),
+    domain,
+  }
+}
+
+/** The `rate_limits` of the route, with the virtual host's when it has none or asks for both. */
+export function inheritedRules(
+  settings: FilterSettings,
+  mode: VirtualHostMode,
+  findingsFor: FindingsFor,
+): readonly DescriptorRule[] {
   const route = layeredRules(settings.route, routeAction, findingsFor)
   const include =
-    perRoute?.virtualHost === 'INCLUDE' ||
+    mode === 'INCLUDE' ||
     settings.route.some((layer) => routeAction(layer)['includeVhRateLimits'] === true)
-  const useVirtualHost = include || (perRoute?.virtualHost !== 'IGNORE' && !route.written)
-  const virtualHost = useVirtualHost
-    ? layeredRules(settings.virtualHost, (layer) => layer.value, findingsFor).rules
-    : []
-  return { rules: [...route.rules, ...virtualHost], domain }
+  if (!include && (mode === 'IGNORE' || route.written)) return route.rules
+  const virtualHost = layeredRules(settings.virtualHost, (layer) => layer.value, findingsFor)
+  return [...route.rules, ...virtualHost.rules]
 }
 
 function routeAction(layer: FilterLayer): Readonly<Record<string, unknown>> {
@@ -255,12 +263,13 @@ function layeredRules(
 }
 
 const PER_ROUTE = 'envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute'
-const VH_RATE_LIMITS = ['OVERRIDE', 'INCLUDE', 'IGNORE'] as const
+export const VH_RATE_LIMITS = ['OVERRIDE', 'INCLUDE', 'IGNORE'] as const
+export type VirtualHostMode = (typeof VH_RATE_LIMITS)[number]
 
 interface PerRoute {
   readonly rules: readonly DescriptorRule[]
   readonly domain: string | null
-  readonly virtualHost: (typeof VH_RATE_LIMITS)[number]
+  readonly virtualHost: VirtualHostMode
 }
 
 /** The most specific `typed_per_filter_config` entry: the route's, else the virtual host's. */

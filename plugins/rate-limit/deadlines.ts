@@ -55,6 +55,19 @@ class DeadlineList {
     }, Math.ceil(delayMs)).unref()
   }
 
+  expireAll(): void {
+    while (this.first !== null) {
+      const deadline = this.first
+      this.remove(deadline)
+      deadline.expire()
+    }
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#sweep !== null) clearImmediate(this.#sweep)
+    this.#timer = null
+    this.#sweep = null
+    this.#onEmpty(this)
+  }
+
   #expireDue(): void {
     const now = performance.now()
     while (this.first !== null && this.first.dueAt <= now) {
@@ -80,6 +93,11 @@ export class Deadlines {
       this.#lists.set(durationMs, list)
     }
     list.push(deadline)
+  }
+
+  /** Nobody will wait any longer. */
+  expireAll(): void {
+    for (const list of this.#lists.values()) list.expireAll()
   }
 
   /** No effect on a deadline that is not running. */

@@ -1,41 +1,40 @@
 import { expect, test } from 'vitest'
 import { decide } from './decision.ts'
-import type { Limit } from './limit.ts'
+import { fixedQuota, type Limit } from './limit.ts'
+import { LimitCheck } from './limit-check.ts'
 
 const BASE: Limit = {
-  requestsPerUnit: 10,
-  windowSeconds: 60,
+  quota: fixedQuota(10, 60),
   unlimited: false,
+  path: 'a',
   name: '',
   replaces: [],
   shadowMode: false,
   quotaMode: false,
 }
 
+const NOW_MS = 125_000
+
 function outcome(
   ...counted: readonly (readonly [Partial<Limit>, count: number])[]
 ): ReturnType<typeof decide> {
-  return decide(
-    counted.map(([limit]) => ({ ...BASE, ...limit })),
-    {
-      keys: [],
-      windows: [],
-      hits: [],
-      timeoutMs: 20,
-      counts: counted.map(([, count]) => count),
-      nowSeconds: 125,
-      counted: () => {},
-      failed: () => {},
-    },
-  )
+  const limits = counted.map(([limit]) => ({ ...BASE, ...limit }))
+  const checks = limits.map(({ quota }, index) => {
+    const check = new LimitCheck('key', quota, 1, true)
+    const count = counted[index]![1]
+    const left = quota.periodMs - (NOW_MS % quota.periodMs)
+    check.answer(count > quota.limit, quota.limit - count, left, left)
+    return check
+  })
+  return decide(limits, checks)
 }
 
-const over = { requestsPerUnit: 1 }
+const over = { quota: fixedQuota(1, 60) }
 
 test.each([
   ['exactly at the limit is allowed', [[{}, 10]], false],
   ['one beyond is not', [[{}, 11]], true],
-  ['a limit of 0 bans', [[{ requestsPerUnit: 0 }, 1]], true],
+  ['a limit of 0 bans', [[{ quota: fixedQuota(0, 60) }, 1]], true],
   [
     'any limit denies',
     [
@@ -75,7 +74,9 @@ test.each([
 })
 
 test('the tightest limit is the one with the least left, the first on ties', () => {
-  expect(outcome([{}, 3], [{ requestsPerUnit: 5 }, 2], [{ requestsPerUnit: 4 }, 1])).toMatchObject({
+  expect(
+    outcome([{}, 3], [{ quota: fixedQuota(5, 60) }, 2], [{ quota: fixedQuota(4, 60) }, 1]),
+  ).toMatchObject({
     tightest: 1,
     remaining: 3,
     resetSeconds: 55,
@@ -84,7 +85,7 @@ test('the tightest limit is the one with the least left, the first on ties', () 
 })
 
 test('the wait is the longest of the limits that deny', () => {
-  const shadow = { ...over, shadowMode: true, windowSeconds: 86_400 }
-  const decision = outcome([over, 2], [{ ...over, windowSeconds: 3600 }, 2], [shadow, 2], [{}, 1])
+  const shadow = { quota: fixedQuota(1, 86_400), shadowMode: true }
+  const decision = outcome([over, 2], [{ quota: fixedQuota(1, 3600) }, 2], [shadow, 2], [{}, 1])
   expect(decision.retryAfterSeconds).toBe(3475)
 })

@@ -1,5 +1,5 @@
-import type { Counting } from './counter-store.ts'
 import type { Limit } from './limit.ts'
+import type { LimitCheck } from './limit-check.ts'
 
 /** What the counters of one request mean. */
 export interface Decision {
@@ -14,8 +14,8 @@ export interface Decision {
   readonly retryAfterSeconds: number
 }
 
-/** Over once more than `requestsPerUnit` were counted; quota limits only deny together. */
-export function decide(limits: readonly Limit[], counting: Counting): Decision {
+/** `limits[i]` was asked by `checks[i]`. Quota limits only deny together. */
+export function decide(limits: readonly Limit[], checks: readonly LimitCheck[]): Decision {
   let denied = false
   let quotas = 0
   let quotasOver = 0
@@ -24,29 +24,29 @@ export function decide(limits: readonly Limit[], counting: Counting): Decision {
   let retryAfterSeconds = 0
   for (let i = 0; i < limits.length; i++) {
     const limit = limits[i]!
-    const after = counting.counts[i]!
-    const over = after > limit.requestsPerUnit
-    const left = over ? 0 : limit.requestsPerUnit - after
+    const check = checks[i]!
+    const left = check.over ? 0 : check.remaining
     if (left < remaining) {
       remaining = left
       tightest = i
     }
-    const denies = over && !limit.shadowMode
+    const denies = check.over && !limit.shadowMode
     if (limit.quotaMode) quotas++
     if (!denies) continue
     if (limit.quotaMode) quotasOver++
     else denied = true
-    retryAfterSeconds = Math.max(retryAfterSeconds, resetSeconds(limit, counting.nowSeconds))
+    retryAfterSeconds = Math.max(retryAfterSeconds, wholeSeconds(check.retryMs))
   }
   return {
     overLimit: denied || (quotas > 0 && quotasOver === quotas),
     tightest,
     remaining,
-    resetSeconds: resetSeconds(limits[tightest]!, counting.nowSeconds),
+    resetSeconds: wholeSeconds(checks[tightest]!.resetMs),
     retryAfterSeconds,
   }
 }
 
-function resetSeconds(limit: Limit, nowSeconds: number): number {
-  return limit.windowSeconds - (nowSeconds % limit.windowSeconds)
+/** Never 0: a client that comes back at once is early. */
+export function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000))
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type DescriptorConfig, parseDescriptorConfig } from './descriptor-config.ts'
 import { matchDescriptor } from './descriptor-tree.ts'
-import type { Limit } from './limit.ts'
+import { fixedQuota, type Limit } from './limit.ts'
 
 function parsed(text: string): DescriptorConfig {
   const config = parseDescriptorConfig(text)
@@ -115,9 +115,9 @@ descriptors:
 `)
   expect(domain).toBe('d')
   expect(matchDescriptor(root, ['a', 'x'])).toEqual({
-    requestsPerUnit: 7,
-    windowSeconds: 604_800,
+    quota: fixedQuota(7, 604_800),
     unlimited: false,
+    path: 'a',
     name: 'weekly',
     replaces: ['daily'],
     shadowMode: true,
@@ -134,7 +134,7 @@ test.each([
   ['year', 31_536_000],
 ])('a %s is %i seconds', (unit, seconds) => {
   const { root } = parsed(`domain: d\ndescriptors: [{ key: a, rate_limit: { unit: ${unit} } }]`)
-  expect(matchDescriptor(root, ['a', ''])?.windowSeconds).toBe(seconds)
+  expect(matchDescriptor(root, ['a', ''])?.quota.periodMs).toBe(seconds * 1000)
 })
 
 test('values are taken as written: numbers and booleans are text', () => {
@@ -162,8 +162,8 @@ descriptors:
 - key: c
   rate_limit: { <<: *limit, requests_per_unit: 5 }
 `)
-  expect(matchDescriptor(root, ['b', 'x'])?.requestsPerUnit).toBe(4)
-  expect(matchDescriptor(root, ['c', 'x'])).toMatchObject({ requestsPerUnit: 5, windowSeconds: 60 })
+  expect(matchDescriptor(root, ['b', 'x'])?.quota.limit).toBe(4)
+  expect(matchDescriptor(root, ['c', 'x'])).toMatchObject({ quota: fixedQuota(5, 60) })
 })
 
 test('a file cannot expand without bound', () => {

@@ -10,7 +10,7 @@ import {
   type YAMLMap,
 } from 'yaml'
 import { DescriptorNode } from './descriptor-tree.ts'
-import { isUnit, type Limit, UNIT_SECONDS } from './limit.ts'
+import { fixedQuota, isUnit, type Limit, UNIT_SECONDS } from './limit.ts'
 import { literal } from './literal.ts'
 
 /** A descriptor file of envoyproxy/ratelimit. */
@@ -109,7 +109,7 @@ function readRoot(contents: unknown): DescriptorConfig {
   const domain = textOf(contents, 'domain')
   if (domain === '') throw new Refused('config file cannot have empty domain', offsetOf(contents))
   const root = new DescriptorNode('', null)
-  readDescriptors(root, contents, `${domain}.`)
+  readDescriptors(root, contents, `${domain}.`, domain.length + 1)
   return { domain, root }
 }
 
@@ -154,14 +154,25 @@ function isLeaf(scalar: Scalar): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
-function readDescriptors(parent: DescriptorNode, map: YAMLMap, parentKey: string): void {
+/** The first `skip` characters of a key are the domain's. */
+function readDescriptors(
+  parent: DescriptorNode,
+  map: YAMLMap,
+  parentKey: string,
+  skip: number,
+): void {
   const list = map.get('descriptors')
   if (list === undefined || list === null) return
   if (!isSeq(list)) throw unmarshal('descriptors', offsetOf(list))
-  for (const item of list.items) if (isMap(item)) readDescriptor(parent, item, parentKey)
+  for (const item of list.items) if (isMap(item)) readDescriptor(parent, item, parentKey, skip)
 }
 
-function readDescriptor(parent: DescriptorNode, map: YAMLMap, parentKey: string): void {
+function readDescriptor(
+  parent: DescriptorNode,
+  map: YAMLMap,
+  parentKey: string,
+  skip: number,
+): void {
   const key = textOf(map, 'key')
   if (key === '') throw new Refused('descriptor has empty key', offsetOf(map))
   const value = textOf(map, 'value')
@@ -173,14 +184,14 @@ function readDescriptor(parent: DescriptorNode, map: YAMLMap, parentKey: string)
       offsetOf(map),
     )
   }
-  const node = new DescriptorNode(literal(key), readLimit(map))
+  const node = new DescriptorNode(literal(key), readLimit(map, fullKey.slice(skip)))
   if (!parent.addChild(literal(value), node, shareThreshold)) {
     throw new Refused(`duplicate descriptor composite key '${fullKey}'`, offsetOf(map))
   }
-  readDescriptors(node, map, `${fullKey}.`)
+  readDescriptors(node, map, `${fullKey}.`, skip)
 }
 
-function readLimit(descriptor: YAMLMap): Limit | null {
+function readLimit(descriptor: YAMLMap, path: string): Limit | null {
   const map = descriptor.get('rate_limit')
   if (map === undefined || map === null) return null
   if (!isMap(map)) throw unmarshal('rate_limit', offsetOf(map))
@@ -195,9 +206,9 @@ function readLimit(descriptor: YAMLMap): Limit | null {
   }
   const name = textOf(map, 'name')
   return {
-    requestsPerUnit: countOf(map, 'requests_per_unit'),
-    windowSeconds: isUnit(unit) ? UNIT_SECONDS[unit] : 0,
+    quota: fixedQuota(countOf(map, 'requests_per_unit'), isUnit(unit) ? UNIT_SECONDS[unit] : 0),
     unlimited,
+    path,
     name,
     replaces: readReplaces(map, name),
     shadowMode: booleanOf(descriptor, 'shadow_mode'),

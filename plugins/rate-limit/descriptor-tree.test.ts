@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseDescriptorConfig } from './descriptor-config.ts'
 import { DescriptorNode, matchDescriptor } from './descriptor-tree.ts'
-import type { Limit } from './limit.ts'
+import { fixedQuota, type Limit } from './limit.ts'
 
 /** Every limit carries its own name. */
 const TREE = `
@@ -99,9 +99,9 @@ function build(list: readonly Configured[], into: DescriptorNode): Built[] {
   for (const { key, value, limited, children } of list) {
     const limit: Limit | null = limited
       ? {
-          requestsPerUnit: 1,
-          windowSeconds: 60,
+          quota: fixedQuota(1, 60),
           unlimited: false,
+          path: 'a',
           name: `limit-${serial++}`,
           replaces: [],
           shadowMode: false,

@@ -1,4 +1,5 @@
 import {
+  AbsentAction,
   type Action,
   DestinationClusterAction,
   GenericKeyAction,
@@ -19,12 +20,21 @@ export class DescriptorRule {
   readonly stage: number
   /** What one request adds to the counter. 0 looks without counting. */
   readonly hits: number
+  /** Has a `disable_key`: local limits leave it out. */
+  readonly isGlobalOnly: boolean
   readonly origin: SettingOrigin
 
-  constructor(actions: readonly Action[], stage: number, hits: number, origin: SettingOrigin) {
+  constructor(
+    actions: readonly Action[],
+    stage: number,
+    hits: number,
+    isGlobalOnly: boolean,
+    origin: SettingOrigin,
+  ) {
     this.actions = actions
     this.stage = stage
     this.hits = hits
+    this.isGlobalOnly = isGlobalOnly
     this.origin = origin
   }
 
@@ -59,7 +69,14 @@ export function readDescriptorRule(fields: Fields): DescriptorRule | null {
   }
   if (actions.length === 0 && complete) fields.error('actions', 'a rate limit needs actions')
   if (!complete || fields.findings.errors > errorsBefore) return null
-  return new DescriptorRule(actions, stage, hits, fields.findings.originOf(fields.path))
+  const isGlobalOnly = (fields.string('disableKey') ?? '') !== ''
+  return new DescriptorRule(
+    actions,
+    stage,
+    hits,
+    isGlobalOnly,
+    fields.findings.originOf(fields.path),
+  )
 }
 
 function never(fields: Fields, field: string, written: string): null {
@@ -82,6 +99,7 @@ const READERS: Readonly<Record<string, ActionReader>> = {
   headerValueMatch: (fields) => readMatch(fields, 'headers', 'header_match', readHeaderMatcher),
   queryParameterValueMatch: (fields) =>
     readMatch(fields, 'queryParameters', 'query_match', readQueryMatcher),
+  metadata: readMetadata,
 }
 
 function readAction(fields: Fields): Action | null {
@@ -134,6 +152,22 @@ function readGenericKey(fields: Fields): Action | null {
     literal(fields.string('descriptorKey') ?? 'generic_key'),
     literal(value),
   )
+}
+
+/** No filter here writes metadata: it is absent, and what stands for absence applies. */
+function readMetadata(fields: Fields): Action | null {
+  fields.refuseOthers('descriptorKey', 'metadataKey', 'defaultValue', 'source', 'skipIfAbsent')
+  const key = required(fields, 'descriptorKey')
+  if (key === null) return null
+  const value = fields.string('defaultValue') ?? ''
+  if (value !== '') return new GenericKeyAction(literal(key), literal(value))
+  if (fields.boolean('skipIfAbsent') === true) return new AbsentAction(literal(key))
+  fields.findings.unsupported(
+    fields.path,
+    'requests have no metadata here: without default_value or skip_if_absent the rate limit never applies',
+    'Use request_headers, or set default_value.',
+  )
+  return null
 }
 
 function readMatch(

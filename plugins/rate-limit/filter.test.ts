@@ -682,12 +682,24 @@ describe('findings', () => {
       {
         file,
         filter: {
+          rate_limits: [{ actions: [path] }, { actions: [{ source_cluster: {} }] }],
+        },
+      },
+      'rate-limit-not-supported',
+      /action sourceCluster/,
+      /requestHeaders/,
+    ],
+    [
+      'metadata that nothing stands for',
+      {
+        file,
+        filter: {
           rate_limits: [{ actions: [path] }, { actions: [{ metadata: { descriptor_key: 'k' } }] }],
         },
       },
       'rate-limit-not-supported',
-      /action metadata/,
-      /requestHeaders/,
+      /no metadata here/,
+      /default_value/,
     ],
     [
       'a key the file does not have',

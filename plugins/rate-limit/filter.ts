@@ -10,13 +10,16 @@ import {
 import { Headers } from '../../src/filters/headers.ts'
 import type { FilterConfig } from './config.ts'
 import { counterKey } from './counter-key.ts'
-import { COUNTED, type Counting, type CounterStore, PENDING } from './counter-store.ts'
+import { COUNTED, type Counting, type CounterStore, EACH, PENDING } from './counter-store.ts'
 import { decide } from './decision.ts'
 import type { DescriptorRule } from './descriptors.ts'
 import { type DescriptorNode, matchDescriptor } from './descriptor-tree.ts'
+import { isGrpcRequest, RESOURCE_EXHAUSTED } from './grpc-request.ts'
 import type { Limit } from './limit.ts'
+import { LimitCheck } from './limit-check.ts'
 import { denialHeaders, xRateLimitLimit } from './response-headers.ts'
 import type { RateLimitStats } from './stats.ts'
+import { windowKey } from './window-key.ts'
 
 /** Everything about one route's limits that configuration decides, and where they are counted. */
 export interface RateLimitPlan {
@@ -31,13 +34,11 @@ export interface RateLimitPlan {
 
 /** One request at its limits: what is counted, and what follows from it. */
 class Check implements Counting {
-  readonly keys: string[] = []
-  readonly windows: number[] = []
-  readonly hits: number[] = []
-  readonly counts: number[] = []
+  readonly checks: LimitCheck[] = []
+  /** The limit of each check. */
   readonly limits: Limit[] = []
+  readonly charge = EACH
   readonly timeoutMs: number
-  nowSeconds = 0
   readonly #plan: RateLimitPlan
   readonly #exchange: FilterExchange
 
@@ -50,9 +51,11 @@ class Check implements Counting {
   /** One more limit, the counter of which `entries` identify. */
   add(limit: Limit, entries: readonly string[], hits: number): void {
     this.limits.push(limit)
-    this.keys.push(counterKey(this.#plan.domain, entries, limit.windowSeconds))
-    this.windows.push(limit.windowSeconds)
-    this.hits.push(hits)
+    const { domain, store } = this.#plan
+    const key = store.envoyKeys
+      ? windowKey(domain, entries)
+      : counterKey(domain, entries, limit.quota.periodMs / 1000)
+    this.checks.push(new LimitCheck(key, limit.quota, hits, !limit.shadowMode))
   }
 
   counted(): void {
@@ -68,10 +71,15 @@ class Check implements Counting {
   /** True when the request was answered. */
   conclude(): boolean {
     const { config, stats, random } = this.#plan
-    const decision = decide(this.limits, this)
-    if (decision.overLimit && config.enforced.draw(random)) {
+    const decision = decide(this.limits, this.checks)
+    const denied = decision.overLimit && config.enforced.draw(random)
+    this.#count(denied)
+    if (denied) {
       stats.denied++
       const headers = denialHeaders(config, this.limits, decision)
+      if (config.resourceExhausted && isGrpcRequest(this.#exchange)) {
+        headers.add('grpc-status', RESOURCE_EXHAUSTED)
+      }
       this.#exchange.answer(config.rateLimitedStatus, headers, '', 'RL', 'request_rate_limited')
       return true
     }
@@ -84,10 +92,25 @@ class Check implements Counting {
     return false
   }
 
+  /** What each limit did; what it only would have done counts as shadow. */
+  #count(denied: boolean): void {
+    const { stats, domain } = this.#plan
+    for (let i = 0; i < this.limits.length; i++) {
+      const limit = this.limits[i]!
+      const counts = stats.limit(domain, limit)
+      stats.hot.note(counts, this.checks[i]!)
+      if (!this.checks[i]!.over) {
+        if (!denied) counts.allowed++
+      } else if (denied && !limit.shadowMode) counts.limited++
+      else counts.shadowed++
+    }
+  }
+
   /** Decides without counters; true when the request was answered. */
   fallBack(): boolean {
-    const { config, stats, random } = this.#plan
+    const { config, domain, stats, random } = this.#plan
     stats.failures++
+    for (const limit of this.limits) stats.limit(domain, limit).unavailable++
     if (!config.failureDeny.draw(random)) return false
     stats.deniedOnFailure++
     this.#exchange.answer(config.statusOnError, new Headers(), '', 'RLSE', 'rate_limiter_error')

@@ -5,7 +5,7 @@ import { startRedis } from '../../test/support/redis.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { createRateLimit, rateLimitPlugin } from './index.ts'
 
-test('as a Fastify plugin it registers its filter and goes when the instance closes', async () => {
+test('as a Fastify plugin it registers its filters and goes when the instance closes', async () => {
   await using redis = await startRedis()
   const registry = new FilterRegistry()
   const log: string[] = []
@@ -16,7 +16,11 @@ test('as a Fastify plugin it registers its filter and goes when the instance clo
     log: (_level, message) => log.push(message),
   })
   await instance.ready()
-  expect(registry.factories.map(({ name }) => name)).toEqual(['rate-limit'])
+  expect(registry.factories.map(({ name }) => name)).toEqual([
+    'rate-limit',
+    'local-rate-limit',
+    'rate-limit-policy',
+  ])
   await waitFor('the connection', () => log.length === 1)
   await instance.close()
   expect(log).toHaveLength(1)

@@ -3,7 +3,10 @@ import type { FilterFactory } from '../../src/filters/filter.ts'
 import type { FilterRegistry } from '../../src/filters/registry.ts'
 import type { CounterStore, StoreStatus } from './counter-store.ts'
 import { RateLimitFactory } from './factory.ts'
+import { LocalRateLimitFactory } from './local-factory.ts'
+import { LocalShare } from './local-share.ts'
 import { MemoryStore } from './memory-store.ts'
+import { RateLimitPolicyFactory } from './policy-factory.ts'
 import { type Log, RedisStore } from './redis-store.ts'
 import { RateLimitStats } from './stats.ts'
 
@@ -24,8 +27,13 @@ export interface RateLimitStatus extends StoreStatus {
 }
 
 export interface RateLimit {
+  /** The filter of Envoy's global rate limit. */
   readonly factory: FilterFactory
+  /** All filters that limit, `factory` among them. */
+  readonly factories: readonly FilterFactory[]
+  readonly stats: RateLimitStats
   status(): RateLimitStatus
+  storeStatus(): StoreStatus
   /** Ends the connection to Redis; waiting requests are decided by failure_mode_deny. */
   close(): Promise<void>
 }
@@ -36,9 +44,19 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
     options.redisUrl === null
       ? new MemoryStore(options.now)
       : new RedisStore(options.redisUrl, options.log)
+  const memory = new MemoryStore(options.now)
+  const fallback = store instanceof RedisStore ? new LocalShare(store.share, memory) : memory
   const stats = new RateLimitStats()
+  const factory = new RateLimitFactory(store, stats)
   return {
-    factory: new RateLimitFactory(store, stats),
+    factory,
+    factories: [
+      factory,
+      new LocalRateLimitFactory(memory, stats),
+      new RateLimitPolicyFactory(store, fallback, stats),
+    ],
+    stats,
+    storeStatus: () => store.status(),
     status: () => ({
       ...store.status(),
       checks: stats.checks,
@@ -61,7 +79,7 @@ export function rateLimitPlugin(
   done: (error?: Error) => void,
 ): void {
   const rateLimit = createRateLimit(options)
-  options.registry.add(rateLimit.factory)
+  for (const factory of rateLimit.factories) options.registry.add(factory)
   instance.addHook('onClose', () => rateLimit.close())
   done()
 }

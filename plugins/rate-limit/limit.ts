@@ -1,3 +1,5 @@
+import { FIXED_WINDOW, type Quota } from './limit-check.ts'
+
 /** Seconds in a window; month and year are 30 and 365 days (envoyproxy/ratelimit). */
 export const UNIT_SECONDS = {
   SECOND: 1,
@@ -17,11 +19,11 @@ export function isUnit(text: string): text is Unit {
 
 /** `rate_limit` of one descriptor, with the flags that stand beside it. */
 export interface Limit {
-  /** 0 bans. */
-  readonly requestsPerUnit: number
-  /** 0 when unlimited. */
-  readonly windowSeconds: number
+  /** A fixed window; 0 requests ban. Not looked at when unlimited. */
+  readonly quota: Quota
   readonly unlimited: boolean
+  /** Keys and values that lead to it, as configured: `PATH_/limited.user`. */
+  readonly path: string
   /** '' when it has none. */
   readonly name: string
   /** Names of limits that do not count when this one is matched in the same request. */
@@ -30,4 +32,14 @@ export interface Limit {
   readonly shadowMode: boolean
   /** Denies only when every quota limit of the request is used up. */
   readonly quotaMode: boolean
+}
+
+/** So many requests in each window of so many seconds (envoyproxy/ratelimit). */
+export function fixedQuota(requests: number, windowSeconds: number): Quota {
+  return {
+    algorithm: FIXED_WINDOW,
+    limit: requests,
+    periodMs: windowSeconds * 1000,
+    burst: requests,
+  }
 }

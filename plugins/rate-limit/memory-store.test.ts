@@ -1,25 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Counting } from './counter-store.ts'
+import { EACH } from './counter-store.ts'
+import { fixedQuota } from './limit.ts'
+import { LimitCheck } from './limit-check.ts'
 import { MemoryStore } from './memory-store.ts'
 
-function counting(key: string, window: number, hits = 1): Counting {
-  return {
-    keys: [key],
-    windows: [window],
-    hits: [hits],
-    timeoutMs: 20,
-    counts: [],
-    nowSeconds: 0,
-    counted: () => {},
-    failed: () => {},
-  }
-}
+const MANY = 1_000_000
 
+/** The counter after `hits` more. */
 function count(store: MemoryStore, key: string, window: number, hits = 1): number {
-  const question = counting(key, window, hits)
-  store.count(question)
-  return question.counts[0]!
+  const check = new LimitCheck(key, fixedQuota(MANY, window), hits, true)
+  const never = (): void => expect.unreachable()
+  store.count({ checks: [check], charge: EACH, timeoutMs: 20, counted: never, failed: never })
+  return MANY - check.remaining
 }
 
 test('windows are aligned to the epoch and end for all keys together', () => {
@@ -97,4 +90,15 @@ test('no window ever admits more than its limit', () => {
     ),
     { numRuns: 200 },
   )
+})
+
+test('window lengths that are no longer asked for do not stay for ever', () => {
+  let now = 0
+  const store = new MemoryStore(() => now)
+  for (let window = 1; window <= 64; window++) count(store, 'a', window)
+  expect(store.status().size).toBe(64)
+  now = 1_000_000
+  count(store, 'a', 1)
+  count(store, 'a', 65)
+  expect(store.status().size).toBe(2)
 })

@@ -3,56 +3,71 @@ import {
   type Counting,
   type CounterStore,
   type CountResult,
+  EACH,
   type StoreStatus,
 } from './counter-store.ts'
+import { CounterTable } from './counter-table.ts'
+import { US_PER_MS } from './counter.ts'
+import { FixedWindows } from './fixed-windows.ts'
+import { GcraCounter } from './gcra.ts'
+import { FIXED_WINDOW, GCRA, type LimitCheck } from './limit-check.ts'
+import { SlidingWindowCounter } from './sliding-window.ts'
 
-/** Counters per window length. About 100 bytes each. */
-const MAX_KEYS_PER_WINDOW = 250_000
+/** Window lengths kept before ended ones are looked for. */
+const MAX_WINDOW_LENGTHS = 64
 
-/** All counters of one window length: they end together, so a new window drops them all. */
-class Window {
-  readonly counts = new Map<string, number>()
-  id: number
-
-  constructor(id: number) {
-    this.id = id
-  }
-}
+/** Counters per window length, and per other algorithm. About 100 to 300 bytes each. */
+const MAX_KEYS = 250_000
 
 /**
  * Counters of this process. Exact as long as at most `maxKeys` clients are counted per window
- * length; beyond that the oldest counter makes room.
+ * length (fixed windows) or algorithm; beyond that the oldest counter makes room.
  */
 export class MemoryStore implements CounterStore {
+  readonly envoyKeys = false
   readonly #now: () => number
   readonly #maxKeys: number
-  readonly #windows = new Map<number, Window>()
-  #evicted = 0
+  readonly #windows = new Map<number, FixedWindows>()
+  readonly #gcra: CounterTable
+  readonly #sliding: CounterTable
 
   /** `now` gives milliseconds since the epoch. */
-  constructor(now: () => number = Date.now, maxKeys: number = MAX_KEYS_PER_WINDOW) {
+  constructor(now: () => number = Date.now, maxKeys: number = MAX_KEYS) {
     this.#now = now
     this.#maxKeys = maxKeys
+    this.#gcra = new CounterTable(() => new GcraCounter(), maxKeys)
+    this.#sliding = new CounterTable(() => new SlidingWindowCounter(), maxKeys)
   }
 
   count(counting: Counting): CountResult {
-    const seconds = Math.floor(this.#now() / 1000)
-    counting.nowSeconds = seconds
-    for (let i = 0; i < counting.keys.length; i++) {
-      counting.counts[i] = this.#add(
-        counting.keys[i] ?? '',
-        counting.windows[i] ?? 1,
-        counting.hits[i] ?? 0,
-        seconds,
-      )
+    const now = this.#now()
+    const { checks } = counting
+    if (counting.charge === EACH) {
+      for (let i = 0; i < checks.length; i++) this.#countAlone(checks[i]!, now)
+      return COUNTED
+    }
+    let refused = false
+    for (let i = 0; i < checks.length; i++) {
+      const check = checks[i]!
+      this.#look(check, now)
+      if (check.over && check.enforces) refused = true
+    }
+    if (refused) return COUNTED
+    for (let i = 0; i < checks.length; i++) {
+      const check = checks[i]!
+      if (!check.over) this.#charge(check, now)
     }
     return COUNTED
   }
 
   status(): StoreStatus {
-    let size = 0
-    for (const window of this.#windows.values()) size += window.counts.size
-    return { kind: 'memory', server: null, available: true, size, evicted: this.#evicted }
+    let size = this.#gcra.size + this.#sliding.size
+    let evicted = this.#gcra.evicted + this.#sliding.evicted
+    for (const window of this.#windows.values()) {
+      size += window.size
+      evicted += window.evicted
+    }
+    return { kind: 'memory', server: null, available: true, size, evicted, redis: null }
   }
 
   close(): Promise<void> {
@@ -60,30 +75,45 @@ export class MemoryStore implements CounterStore {
     return Promise.resolve()
   }
 
-  #add(key: string, windowSeconds: number, hits: number, seconds: number): number {
-    const counts = this.#current(windowSeconds, seconds).counts
-    const before = counts.get(key)
-    if (before === undefined && counts.size >= this.#maxKeys) {
-      const oldest = counts.keys().next()
-      if (!oldest.done) counts.delete(oldest.value)
-      this.#evicted++
+  #countAlone(check: LimitCheck, now: number): void {
+    if (check.quota.algorithm === FIXED_WINDOW) {
+      this.#windowsOf(check).add(check, now)
+      return
     }
-    const after = (before ?? 0) + hits
-    counts.set(key, after)
-    return after
+    this.#look(check, now)
+    if (!check.over) this.#charge(check, now)
   }
 
-  #current(windowSeconds: number, seconds: number): Window {
-    const id = Math.floor(seconds / windowSeconds)
-    let window = this.#windows.get(windowSeconds)
-    if (window === undefined) {
-      window = new Window(id)
-      this.#windows.set(windowSeconds, window)
-    } else if (id > window.id || id < window.id - 1) {
-      // A clock set back by less than a window goes on counting where it was.
-      window.counts.clear()
-      window.id = id
+  #look(check: LimitCheck, now: number): void {
+    const { algorithm } = check.quota
+    if (algorithm === FIXED_WINDOW) this.#windowsOf(check).look(check, now)
+    else if (algorithm === GCRA) this.#gcra.look(check, now * US_PER_MS)
+    else this.#sliding.look(check, now * US_PER_MS)
+  }
+
+  #charge(check: LimitCheck, now: number): void {
+    const { algorithm } = check.quota
+    if (algorithm === FIXED_WINDOW) this.#windowsOf(check).charge(check, now)
+    else if (algorithm === GCRA) this.#gcra.charge(check, now * US_PER_MS)
+    else this.#sliding.charge(check, now * US_PER_MS)
+  }
+
+  /** Window lengths that configuration no longer has end some day; those that live on stay. */
+  #forgetEnded(): void {
+    const now = this.#now()
+    for (const [periodMs, windows] of this.#windows) {
+      if (windows.isEnded(now)) this.#windows.delete(periodMs)
     }
-    return window
+  }
+
+  #windowsOf(check: LimitCheck): FixedWindows {
+    const { periodMs } = check.quota
+    let windows = this.#windows.get(periodMs)
+    if (windows === undefined) {
+      if (this.#windows.size >= MAX_WINDOW_LENGTHS) this.#forgetEnded()
+      windows = new FixedWindows(periodMs, this.#maxKeys)
+      this.#windows.set(periodMs, windows)
+    }
+    return windows
   }
 }

@@ -92,7 +92,6 @@ describe.each(['memory', 'redis'] as const)(
         flag: 'RL',
         details: 'request_rate_limited',
         headers: { 'x-envoy-ratelimited': 'true' },
-        synchronous: store === 'memory',
       })
       const wait = Number(outcome?.headers['retry-after'])
       expect(wait).toBeGreaterThanOrEqual(1)

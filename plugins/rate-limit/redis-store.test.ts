@@ -96,7 +96,8 @@ test('two gateways share one limit exactly, however their checks overlap', async
 test('keys hold no client data, and end with their window', async () => {
   const rateLimit = await limiter()
   await new RecordedExchange().run(filterOf(rateLimit, 5, 'timeout: 10s'))
-  const keys = await client.keys('*')
+  const found = await client.keys('*')
+  const keys = found.filter((key) => key !== 'tidegate:rl:replicas')
   expect(keys).toHaveLength(1)
   expect(keys[0]).toMatch(/^tidegate:rl:[\w-]{22}$/)
   const now = Math.floor(Date.now() / 1000)
@@ -110,11 +111,16 @@ test('a counter whose window ended starts again', async () => {
   const yearly = filterOf(rateLimit, 1, 'timeout: 10s')
   expect((await timed(yearly)).outcome.status).toBe(200)
   expect((await timed(yearly)).outcome.status).toBe(429)
-  const key = (await client.keys('tidegate:*'))[0]!
+  const key = (await client.keys('tidegate:rl:??????????????????????'))[0]!
   await client.expireat(key, Math.floor(Date.now() / 1000) + 1)
   await waitFor('the end of the window', async () => (await client.exists(key)) === 0)
-  expect((await timed(yearly)).outcome.status).toBe(200)
-})
+  // A denial is believed for some seconds; by the gateway's own clock the year is not over.
+  await waitFor(
+    'the denial to be doubted',
+    async () => (await timed(yearly)).outcome.status === 200,
+    10_000,
+  )
+}, 15_000)
 
 test('scripts lost by SCRIPT FLUSH are loaded again without losing a check', async () => {
   const filter = filterOf(await limiter(), 3, 'timeout: 10s\n          failure_mode_deny: true')
@@ -145,7 +151,8 @@ test('a frozen Redis costs each request its timeout, then nothing', async () => 
       expect(tookMs).toBeGreaterThan(45)
       expect(tookMs).toBeLessThan(FAR_BEYOND_ANY_DEADLINE_MS)
     }
-    // Five in a row: the breaker is open, nobody waits any more.
+    // They went together: one failure of the server. Four more open the breaker.
+    for (let i = 0; i < 4; i++) await timed(open)
     expect(rateLimit.status().available).toBe(false)
     expect((await timed(open)).outcome).toMatchObject({ status: 200, synchronous: true })
     expect((await timed(closed)).outcome).toMatchObject({ status: 500, synchronous: true })

@@ -5,9 +5,9 @@ import type { Limit } from './limit.ts'
 
 /** `10, 10;w=60;name="per-path", 1000;w=3600`: the tightest limit, then all of them (draft 03). */
 export function xRateLimitLimit(limits: readonly Limit[], tightest: number): string {
-  let text = String(limits[tightest]!.requestsPerUnit)
+  let text = String(limits[tightest]!.quota.limit)
   for (const limit of limits) {
-    text += `, ${limit.requestsPerUnit};w=${limit.windowSeconds}`
+    text += `, ${limit.quota.limit};w=${limit.quota.periodMs / 1000}`
     if (limit.name !== '') text += `;name="${limit.name}"`
   }
   return text

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { clusterPlanOf } from '../../test/support/exchange-records.ts'
+import { retryOn } from '../../test/support/proxy-bench.ts'
 import { SecretText } from '../base/secret-text.ts'
 import { ClusterPlan } from '../clusters/plan.ts'
 import { Findings } from '../compile/findings.ts'
@@ -84,10 +85,12 @@ function snapshotOf(): Snapshot {
       new Destination('outbound|80||gone.shop.svc.cluster.local', null, 3, null, null),
     ],
     cumulativeWeights: [1, 4],
+    sticky: null,
     rewrite: PathRewrite.literal('/v2'),
     rewriteAuthority: null,
     timeoutMs: 5000,
-    retry: { attempts: 2, perTryTimeoutMs: 0, on: new Set(['reset']), statuses: new Set([503]) },
+    retry: retryOn('reset', { statuses: new Set([503]) }),
+    mirrors: null,
   }
   const redirect: RouteAction = {
     type: 'redirect',
@@ -147,7 +150,7 @@ function snapshotOf(): Snapshot {
         gatewayPorts: [80],
         targetPort: 8080,
         bind: null,
-        accept: { type: 'http', http },
+        accept: { type: 'http', http, grpcWeb: false },
       },
       {
         key: '*:8443',
@@ -183,7 +186,10 @@ function snapshotOf(): Snapshot {
       tunnels: new Map([[443, new HostTable([['bank.test', secured]])]]),
       tunnelRules: new Map(),
       addresses: [],
+      serverNames: new Map(),
+      parent: null,
       unknownHost: new VirtualHost('block_all', [], false),
+      control: null,
     },
     clusters: [web, secured],
     mesh: meshSettings(null, false, new Findings()),
@@ -235,6 +241,9 @@ class Gateway implements AdminState {
           consecutiveLocalOriginFailures: 0,
           activeRequests: 2,
           activeConnections: 3,
+          lastConnectFailure: '',
+          healthCheck: null,
+          healthCheckFailure: '',
           counters: { rq_total: 9 },
         },
       ],
@@ -242,6 +251,7 @@ class Gateway implements AdminState {
     },
   ]
   certificates = () => []
+  failedHandshakes = () => []
   serverInfo = () => ({
     version: '0.1.0',
     nodeVersion: process.versions.node,
@@ -250,6 +260,10 @@ class Gateway implements AdminState {
     uptimeSeconds: 1,
     options: { namespace: 'istio-system' },
   })
+  explain = () => null
+  served = () => null
+  lastLoad = () => null
+  fixedLimits = () => [{ name: 'client-hello-bytes', value: 16_384, meaning: 'A ClientHello.' }]
   logLevel = () => this.level
   setLogLevel = (level: string) => {
     if (level !== 'debug') return false
@@ -317,9 +331,18 @@ describe('reading', () => {
   test('/server_info tells version, options, state and log level', async () => {
     expect(await json('/server_info')).toEqual({
       ...gateway.serverInfo(),
+      generation: 7,
+      lastLoad: null,
       state: 'LIVE',
       logLevel: 'info',
     })
+  })
+
+  test('/resources knows kinds, and no Secrets', async () => {
+    expect(await json('/resources')).toEqual({ generation: 7, resources: [] })
+    expect((await get('/resources?kind=VirtualService')).status).toBe(200)
+    expect((await get('/resources?kind=Secret')).status).toBe(400)
+    expect((await get('/resources?kind=__proto__')).status).toBe(400)
   })
 
   test('/problems counts and lists findings', async () => {
@@ -450,6 +473,8 @@ describe('/config_dump', () => {
       'clusters',
       'egress',
       'mesh',
+      'limits',
+      'fixedLimits',
     ])
     expect((await get('/config_dump?resource=__proto__')).status).toBe(400)
     expect((await get('/config_dump?resource=toString')).status).toBe(400)

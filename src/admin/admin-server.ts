@@ -1,7 +1,12 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { describeProblem } from '../config/problems.ts'
+import { CallProblem } from '../explain/call.ts'
+import { callOfQuery } from '../explain/call-query.ts'
+import { explanationText } from '../explain/text.ts'
 import type { AdminState } from './admin-state.ts'
+import { ClusterRules } from './cluster-rules.ts'
 import { describeSnapshot, RESOURCES } from './config-dump.ts'
+import { describeResources, RESOURCE_KINDS } from './describe-resources.ts'
 import {
   answerTheRest,
   createServer,
@@ -94,6 +99,8 @@ const READING: Readonly<Record<string, Endpoint>> = {
     ...state.serverInfo(),
     state: state.lifecycle(),
     logLevel: state.logLevel(),
+    generation: state.snapshot()?.generation ?? 0,
+    lastLoad: state.lastLoad(),
   }),
   '/listeners': (state, call) => {
     const listeners = state.boundListeners()
@@ -109,9 +116,47 @@ const READING: Readonly<Record<string, Endpoint>> = {
       return refuse(reply, `resource must be one of ${RESOURCES.join(', ')}`)
     }
     const snapshot = state.snapshot()
-    return snapshot === null ? { generation: 0 } : describeSnapshot(snapshot, resource)
+    if (snapshot === null) return { generation: 0 }
+    const served = state.served()
+    const clusterRules = served === null ? null : new ClusterRules(served)
+    return describeSnapshot(snapshot, resource, { fixedLimits: state.fixedLimits(), clusterRules })
   },
-  '/certs': (state) => ({ certificates: state.certificates() }),
+  '/explain': (state, call) => {
+    const asked = callOfQuery(call.query)
+    const found = asked instanceof CallProblem ? asked : state.explain(asked)
+    if (found instanceof CallProblem) return refuse(call.reply, `${found.message}: ${found.hint}`)
+    if (found === null) {
+      call.reply.code(503)
+      return text(call, 'no configuration serves yet\n')
+    }
+    return parameter(call.query, 'format') === 'text' ? text(call, explanationText(found)) : found
+  },
+  '/resources': (state, { query, reply }) => {
+    const kind = parameter(query, 'kind')
+    if (kind !== null && !RESOURCE_KINDS.includes(kind)) {
+      return refuse(reply, `kind must be one of ${RESOURCE_KINDS.join(', ')}`)
+    }
+    const served = state.served()
+    const generation = state.snapshot()?.generation ?? 0
+    if (served === null) return { generation, resources: [] }
+    return { generation, resources: describeResources(served.set, state.problems(), kind) }
+  },
+  '/egress': (state, call) =>
+    state.egress?.() ?? refuse(call.reply, 'this process has no egress proxy'),
+  '/ratelimit': (state, call) =>
+    state.rateLimits?.() ?? refuse(call.reply, 'this process limits no requests'),
+  '/dns': (state, call) => {
+    const given = Object.hasOwn(call.query, 'advertise') ? call.query['advertise'] : undefined
+    const advertise = given === undefined ? [] : [given].flat()
+    const report = state.dns?.(advertise) ?? null
+    if (report !== null) return report
+    call.reply.code(503)
+    return text(call, 'no configuration serves yet\n')
+  },
+  '/certs': (state) => ({
+    certificates: state.certificates(),
+    failedHandshakes: state.failedHandshakes(),
+  }),
   '/problems': (state) => {
     const problems = state.problems()
     const count = (severity: string): number =>

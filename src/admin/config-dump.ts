@@ -1,5 +1,6 @@
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
+import type { EffectiveLimit } from '../snapshot/effective-limit.ts'
 import type { EgressPlan } from '../snapshot/egress-plan.ts'
 import type {
   HttpServerPlan,
@@ -11,15 +12,28 @@ import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { CertificateSource } from '../tls/plan.ts'
+import type { FixedLimit } from './admin-state.ts'
+import type { ClusterRules } from './cluster-rules.ts'
 import { type Description, describeRoute } from './describe-route.ts'
 
+/** What a dump tells beside the snapshot. */
+export interface DumpContext {
+  readonly fixedLimits: readonly FixedLimit[]
+  /** null: nobody knows what the snapshot was compiled from. */
+  readonly clusterRules: ClusterRules | null
+}
+
 /** Parts of /config_dump, as `?resource=` names them. */
-const PARTS: Readonly<Record<string, (snapshot: Snapshot) => unknown>> = {
+const PARTS: Readonly<Record<string, (snapshot: Snapshot, around: DumpContext) => unknown>> = {
   listeners: ({ listeners }) => listeners.map(describeListener),
   routes: ({ listeners }) => routeTables(listeners).map(describeRouteTable),
-  clusters: ({ clusters }) => clusters.map(describeCluster),
+  clusters: ({ clusters }, { clusterRules }) =>
+    clusters.map((cluster) => describeCluster(cluster, clusterRules)),
   egress: ({ egress }) => describeEgress(egress),
   mesh: ({ mesh }) => describeMesh(mesh),
+  limits: ({ mesh }) => describeLimits(mesh.connections.limits),
+  fixedLimits: (_snapshot, { fixedLimits }) =>
+    Object.fromEntries(fixedLimits.map(({ name, value }) => [name, value])),
 }
 
 export const RESOURCES: readonly string[] = Object.keys(PARTS)
@@ -28,23 +42,33 @@ export const RESOURCES: readonly string[] = Object.keys(PARTS)
  * The serving snapshot for people and tools. Everything is written out field by field, so that a
  * secret added to a plan some day does not show up here by itself.
  */
-export function describeSnapshot(snapshot: Snapshot, resource: string | null): Description {
+export function describeSnapshot(
+  snapshot: Snapshot,
+  resource: string | null,
+  around: DumpContext,
+): Description {
   const wanted = resource === null ? RESOURCES : [resource]
   const dump: Record<string, unknown> = { generation: snapshot.generation }
-  for (const name of wanted) dump[name] = PARTS[name]?.(snapshot)
+  for (const name of wanted) dump[name] = PARTS[name]?.(snapshot, around)
   return dump
 }
 
 /** Settings hold no secrets. What is unlimited says so: JSON has no Infinity. */
 function describeMesh(mesh: MeshSettings): Description {
-  const { maxConnections } = mesh.connections
+  const { limits: _named, ...connections } = mesh.connections
+  const { maxConnections } = connections
   return {
     ...mesh,
     connections: {
-      ...limitsOf(mesh.connections),
+      ...limitsOf(connections),
       maxConnections: maxConnections ?? 'as many as open files allow',
     },
   }
+}
+
+/** As docs/limits.md names them, each with where it comes from. */
+function describeLimits(limits: readonly EffectiveLimit[]): Description {
+  return Object.fromEntries(limits.map(({ name, value, source }) => [name, { value, source }]))
 }
 
 function limitsOf(limits: object): Description {
@@ -76,13 +100,35 @@ function describeChain(chain: TlsChainPlan): Description {
     name: chain.name,
     gateway: chain.gateway,
     hosts: chain.hosts,
-    routeTable: chain.http.name,
+    mode: chain.mode,
+    routeTable: chain.passesThrough || chain.opaque ? null : chain.http.name,
+    tcp: chain.tcp === null ? null : describeTcp(chain.tcp),
     certificates: tls.certificates.map(describeCertificate),
     minVersion: tls.minVersion,
     maxVersion: tls.maxVersion,
     ciphers: tls.ciphers,
+    curves: tls.curves ?? null,
     alpn: tls.alpn,
+    client: tls.client === undefined ? null : describeVerification(tls.client),
   }
+}
+
+/** What is asked of clients, and where what they are verified with comes from. */
+function describeVerification(client: NonNullable<TlsChainPlan['tls']['client']>): Description {
+  return {
+    required: client.required,
+    acceptsUntrusted: client.acceptsUntrusted,
+    ca: describeTrust(client.ca),
+    crl: describeTrust(client.crl),
+    subjectAltNames: client.subjectAltNames,
+    spki: client.spki,
+    hashes: client.hashes,
+  }
+}
+
+function describeTrust(source: NonNullable<TlsChainPlan['tls']['client']>['ca']): string | null {
+  if (source === null) return null
+  return source.kind === 'pem' ? source.name : `file://${source.path}`
 }
 
 /** Where it comes from; neither certificate nor key. */
@@ -104,8 +150,12 @@ function describeTcp(tcp: TcpServerPlan): Description {
 function routeTables(listeners: readonly ListenerPlan[]): readonly HttpServerPlan[] {
   return listeners.flatMap(({ accept }) => {
     if (accept.type === 'http') return [accept.http]
-    return accept.type === 'tls' ? accept.chains.all.map(({ http }) => http) : []
+    return accept.type === 'tls' ? httpChains(accept.chains.all).map(({ http }) => http) : []
   })
+}
+
+function httpChains(chains: readonly TlsChainPlan[]): readonly TlsChainPlan[] {
+  return chains.filter((chain) => !chain.passesThrough && !chain.opaque)
 }
 
 function describeRouteTable(table: HttpServerPlan): Description {
@@ -136,23 +186,27 @@ function describeVirtualHost(virtualHost: VirtualHost, domains: readonly string[
   }
 }
 
-function describeCluster(cluster: ClusterPlan): Description {
+function describeCluster(cluster: ClusterPlan, rules: ClusterRules | null): Description {
   const { tls } = cluster
   return {
     name: cluster.name,
     destination: { ...cluster.destination },
     protocol: cluster.protocol,
     discovery: cluster.discovery,
-    endpoints: cluster.endpoints.map(({ address, port, weight, labels, locality }) => ({
-      address,
-      port,
-      weight,
-      labels,
-      locality,
+    destinationRules: rules === null ? [] : rules.of(cluster),
+    endpoints: cluster.endpoints.map((endpoint) => ({
+      address: endpoint.address,
+      port: endpoint.port,
+      weight: endpoint.weight,
+      labels: endpoint.labels,
+      locality: endpoint.locality,
+      priority: endpoint.priority ?? 0,
+      localityWeight: endpoint.localityWeight ?? null,
     })),
     loadBalancer: { ...cluster.loadBalancer },
     limits: { ...cluster.limits },
     outlier: cluster.outlier === null ? null : { ...cluster.outlier },
+    retries: cluster.retries === null ? null : { ...cluster.retries },
     tls:
       tls === null
         ? null
@@ -163,12 +217,17 @@ function describeCluster(cluster: ClusterPlan): Description {
             client: tls.client === null ? null : describeCertificate(tls.client),
             insecureSkipVerify: tls.insecureSkipVerify,
           },
+    proxyProtocol: cluster.proxyProtocol,
+    tunnel: cluster.tunnel === null ? null : { ...cluster.tunnel },
   }
 }
 
 function describeEgress(egress: EgressPlan): Description {
   return {
     policy: egress.policy,
+    mode: egress.control?.reportOnly === true ? 'report' : 'enforce',
+    unknownClients: egress.control?.refuseUnknown === true ? 'refuse' : 'allow',
+    egressProxy: egress.parent?.clusterName ?? null,
     http: [...egress.http].map(([port, hosts]) => ({
       port,
       virtualHosts: describeVirtualHosts(hosts),

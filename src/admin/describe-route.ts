@@ -1,5 +1,7 @@
+import { isCredentialName } from '../base/credential-name.ts'
 import type { FieldCondition } from '../routing/field-condition.ts'
 import type { HeaderMutation } from '../routing/header-mutation.ts'
+import type { MirrorPlan } from '../routing/mirror-plan.ts'
 import type { QueryCondition } from '../routing/query-condition.ts'
 import type { Route, RouteAction } from '../routing/route.ts'
 import type { RouteMatch } from '../routing/route-match.ts'
@@ -25,6 +27,7 @@ export function describeRoute(route: Route): Description {
     requestHeaders: describeHeaders(route.requestHeaders),
     responseHeaders: describeHeaders(route.responseHeaders),
     filters: route.filters.map(({ name }) => name),
+    filterSettings: route.filters.map((filter) => filter.describe?.() ?? null),
   }
 }
 
@@ -45,11 +48,8 @@ function describeString(matcher: StringMatcher | null): Description | null {
   return matcher === null ? null : { [matcher.kind]: matcher.text }
 }
 
-/** Names of headers and parameters whose expected value may be a credential. */
-const CREDENTIAL = /auth|cookie|credential|key|password|secret|session|token/i
-
 function describeNamed({ name, matcher }: FieldCondition | QueryCondition): Description {
-  const secret = CREDENTIAL.test(name) && matcher.kind !== 'present'
+  const secret = isCredentialName(name) && matcher.kind !== 'present'
   return { name, match: secret ? { [matcher.kind]: '[redacted]' } : describeString(matcher) }
 }
 
@@ -60,6 +60,15 @@ function describeHeaders(mutation: HeaderMutation | null): Description | null {
     remove: mutation.removes,
     set: mutation.sets.map(({ name }) => name),
     add: mutation.adds.map(({ name }) => name),
+  }
+}
+
+function describeMirror(mirror: MirrorPlan): Description {
+  return {
+    cluster: mirror.clusterName,
+    found: mirror.cluster !== null,
+    percent: mirror.chance * 100,
+    suffixesHost: mirror.suffixesHost,
   }
 }
 
@@ -86,7 +95,11 @@ function describeAction(action: RouteAction): Description {
                 perTryTimeoutMs: action.retry.perTryTimeoutMs,
                 on: [...action.retry.on],
                 statuses: [...action.retry.statuses],
+                backoffMs: action.retry.backoffMs,
+                anyMethod: action.retry.anyMethod,
+                avoidsTried: action.retry.avoidsTried,
               },
+        mirrors: action.mirrors === null ? null : action.mirrors.map(describeMirror),
       }
     case 'redirect': {
       const { status, uri, prefixRewrite, authority, port, derivePort, scheme } = action.redirect

@@ -1,11 +1,11 @@
 import { fastify, type FastifyInstance } from 'fastify'
 import { Guard } from './guard.ts'
 
-const REQUEST_TIMEOUT_MS = 10_000
+export const REQUEST_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5000
-const MAX_CONNECTIONS = 128
+export const MAX_CONNECTIONS = 128
 /** No endpoint reads a body; clients may send a small one along with POST. */
-const MAX_BODY_BYTES = 4096
+export const MAX_BODY_BYTES = 4096
 
 /** Where to bind. `host` null: every address. Port 0: any free one. */
 export interface ServerAddress {

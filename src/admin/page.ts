@@ -14,6 +14,7 @@ const LINKS: readonly (readonly [path: string, text: string])[] = [
   ['/clusters', 'clusters and endpoints'],
   ['/config_dump', 'the serving snapshot as JSON'],
   ['/certs', 'certificates'],
+  ['/resources', 'resources with file and line'],
   ['/stats', 'statistics'],
   ['/stats/prometheus', 'statistics for Prometheus'],
   ['/server_info', 'version and options'],

@@ -1,4 +1,4 @@
-import type { ClusterDescription } from '../clusters/description.ts'
+import type { ClusterDescription, EndpointDescription } from '../clusters/description.ts'
 import type { BoundListener } from './admin-state.ts'
 
 /** `name::address`, one line for each address. */
@@ -22,16 +22,43 @@ export function clustersText(clusters: readonly ClusterDescription[]): string {
     }
     for (const endpoint of cluster.endpoints) {
       const prefix = `${name}::${endpoint.address}`
-      const flags = endpoint.health === 'healthy' ? 'healthy' : '/failed_outlier_check'
+      const flags = healthFlags(endpoint)
       lines.push(`${prefix}::health_flags::${flags}`, `${prefix}::weight::${endpoint.weight}`)
+      lines.push(...placementLines(prefix, endpoint))
       lines.push(`${prefix}::cx_active::${endpoint.activeConnections}`)
       lines.push(`${prefix}::rq_active::${endpoint.activeRequests}`)
+      if (endpoint.healthCheckFailure !== '') {
+        lines.push(`${prefix}::health_check_failure::${endpoint.healthCheckFailure}`)
+      }
+      if (endpoint.lastConnectFailure !== '') {
+        lines.push(`${prefix}::last_connect_failure::${endpoint.lastConnectFailure}`)
+      }
       for (const [counter, value] of Object.entries(endpoint.counters)) {
         lines.push(`${prefix}::${counter}::${value}`)
       }
     }
   }
   return lines.map((line) => `${line.replace(/[\r\n]/g, ' ')}\n`).join('')
+}
+
+/** As Envoy writes locality and priority; and when an ejected endpoint may return. */
+function placementLines(prefix: string, endpoint: EndpointDescription): readonly string[] {
+  const [region = '', zone = '', subzone = ''] = endpoint.locality.split('/')
+  const lines = [`${prefix}::region::${region}`, `${prefix}::zone::${zone}`]
+  lines.push(`${prefix}::sub_zone::${subzone}`, `${prefix}::priority::${endpoint.priority ?? 0}`)
+  if (endpoint.health === 'ejected') lines.push(`${prefix}::returns_in_ms::${endpoint.returnsInMs}`)
+  return lines
+}
+
+/** Envoy's words for why an endpoint gets no requests. */
+function healthFlags({ health, healthCheck }: EndpointDescription): string {
+  const checked = health === 'unhealthy' || healthCheck === 'unhealthy'
+  const flags = checked
+    ? healthCheck === 'pending'
+      ? '/pending_active_hc'
+      : '/failed_active_hc'
+    : ''
+  return `${flags}${health === 'ejected' ? '/failed_outlier_check' : ''}` || 'healthy'
 }
 
 /**

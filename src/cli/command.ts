@@ -1,12 +1,17 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { drainCommand, reloadCommand, statusCommand } from './admin-commands.ts'
+import { certsCommand } from './certs-command.ts'
 import { CommandError, EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, printError, usageError } from './exit.ts'
-import { parseAddress, parseChoice } from './flag-values.ts'
-import { healthcheck } from './healthcheck.ts'
-import { OUTPUT_FORMATS } from './output.ts'
-import { run } from './run.ts'
-import { addRunFlags, runOptionsOf } from './run-flags.ts'
-import { validate } from './validate.ts'
-import { packageVersion, printVersion } from './version.ts'
+import { dnsCommand } from './dns-command.ts'
+import { egressCommand } from './egress-command.ts'
+import { explainCommand } from './explain-command.ts'
+import { getCommand } from './get-command.ts'
+import { healthcheckCommand } from './healthcheck-command.ts'
+import { proxyConfigCommand } from './proxy-config-command.ts'
+import { routeTestCommand } from './route-test-command.ts'
+import { runVerb } from './run-command.ts'
+import { validateCommand } from './validate-command.ts'
+import { packageVersion, versionCommand } from './version.ts'
 
 /** Runs one verb and sets the exit status: 0 fine, 1 findings or failure, 2 usage, 3 not ready. */
 export async function runCommand(args: readonly string[]): Promise<void> {
@@ -47,66 +52,34 @@ function commandLineError(error: CommanderError): CommandError {
 const EXIT_STATUSES = `
 Exit status: 0 fine, 1 findings or a failed operation, 2 usage, 3 not ready.
 `
-const RUN_NOTES = `
-Every flag is also a variable: TIDEGATE_DRAIN_DELAY for --drain-delay (repeatable ones take values
-separated by white space), REDIS_URL for --redis. Flags win.
-SIGTERM drains and exits, a second one hurries; SIGHUP reads the configuration again.
-`
-const VALIDATE_NOTES = `
-A Secret that is missing is a warning here: files under version control come without them.
-`
-
-function outputOption(): Option {
-  return new Option('-o, --output <format>', OUTPUT_FORMATS.join(', ')).default('table')
-}
-
 function program(): Command {
   const root = new Command('tidegate')
     .description('Ingress and egress gateway that runs the Istio traffic API, without Envoy')
     .version(packageVersion(), '-V, --version', 'print the version number')
     .addHelpText('after', EXIT_STATUSES)
-  addRunFlags(root.command('run').description('serve traffic'))
-    .addHelpText('after', RUN_NOTES)
-    .action(async (_flags: unknown, command: Command) => {
-      await run(runOptionsOf(command, process.env))
-    })
-  root
-    .command('validate')
-    .description('check files and folders; exit 1 when there are errors')
-    .addHelpText('after', VALIDATE_NOTES)
-    .argument('<path...>', 'files or folders')
-    .addOption(outputOption())
-    .option('--fail-on <severity>', 'error or warning', 'error')
-    .option('--compat', 'tolerate what Istio tolerates')
-    .action(
-      async (paths: string[], flags: { output: string; failOn: string; compat?: boolean }) => {
-        process.exitCode = await validate(paths, {
-          output: parseChoice('--output', flags.output, OUTPUT_FORMATS),
-          failOn: parseChoice('--fail-on', flags.failOn, ['error', 'warning']),
-          compat: flags.compat ?? false,
-        })
-      },
-    )
-  root
-    .command('version')
-    .description('print the version')
-    .addOption(outputOption())
-    .action((flags: { output: string }) => {
-      printVersion(parseChoice('--output', flags.output, OUTPUT_FORMATS))
-    })
-  root
-    .command('healthcheck')
-    .description('exit 0 when the gateway is ready, 3 when it is not')
-    .option(
-      '--status <[host:]port>',
-      'status address of the gateway',
-      process.env['TIDEGATE_STATUS'] ?? '127.0.0.1:15021',
-    )
-    .action(async (flags: { status: string }) => {
-      await healthcheck(parseAddress('--status', flags.status))
-    })
-  for (const command of [root, ...root.commands]) {
-    command.exitOverride().configureOutput({ outputError: () => undefined })
-  }
+  const verbs = [
+    runVerb(),
+    validateCommand(),
+    routeTestCommand(),
+    explainCommand(),
+    egressCommand(),
+    dnsCommand(),
+    proxyConfigCommand(),
+    getCommand(),
+    statusCommand(),
+    reloadCommand(),
+    drainCommand(),
+    certsCommand(),
+    versionCommand(),
+    healthcheckCommand(),
+  ]
+  for (const verb of verbs) root.addCommand(verb)
+  throwErrors(root)
   return root
+}
+
+/** Also in verbs of verbs: errors are printed in one place, as every other. */
+function throwErrors(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => undefined })
+  for (const verb of command.commands) throwErrors(verb)
 }

@@ -118,11 +118,11 @@ describe('other values', () => {
   })
 
   test.each(['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8'])('block %s', (text) => {
-    expect(parseBlock(text)).toBe(text)
+    expect(parseBlock('--egress-allow', text)).toBe(text)
   })
 
   test.each(['', 'localhost', '10.0.0.0/33', '10.0.0/8'])('%j is no block', (text) => {
-    expectUsageError('--egress-allow', () => parseBlock(text))
+    expectUsageError('--egress-allow', () => parseBlock('--egress-allow', text))
   })
 
   test.each(['10.96.0.10', '127.0.0.1:5353', '[::1]:53', '::1', 'dns.internal', 'dns.internal:53'])(

@@ -54,11 +54,21 @@ export function parseListen(text: string): readonly [number, BindAddress] {
   return [port, parseAddress('--listen', text.slice(equals + 1))]
 }
 
+/** `region`, `region/zone` or `region/zone/subzone`; '' says nothing. */
+export function parseLocalityFlag(text: string): string {
+  if (text === '' || /^[^/*\s]+(?:\/[^/*\s]+){0,2}$/.test(text)) return text
+  throw usageError(
+    `"${text}" is not a locality`,
+    '--locality',
+    'write --locality REGION/ZONE/SUBZONE, for example eu-west/eu-west-1a',
+  )
+}
+
 /** `127.0.0.0/8`, or one address. */
-export function parseBlock(text: string): string {
+export function parseBlock(flag: string, text: string): string {
   if (Cidr.parse(text) !== null) return text
-  const hint = 'write --egress-allow 10.0.0.0/8 or one address'
-  throw usageError(`"${text}" is not an address range`, '--egress-allow', hint)
+  const hint = `write ${flag} 10.0.0.0/8 or one address`
+  throw usageError(`"${text}" is not an address range`, flag, hint)
 }
 
 /** `10.96.0.10`, `127.0.0.1:5353`, `[::1]:53`, `dns.internal`: who answers every lookup. */
@@ -75,8 +85,8 @@ export function parseRedisUrl(text: string): string {
   try {
     redisServer(text)
     return text
-  } catch {
-    const hint = 'write --redis redis://[user:password@]host[:port][/database] or rediss://...'
+  } catch (error) {
+    const hint = error instanceof Error ? error.message : 'write --redis redis://host[:port]'
     throw usageError('this is not the URL of a Redis server', '--redis', hint)
   }
 }

@@ -32,6 +32,7 @@ test('nothing given: the documented defaults', () => {
     status: { host: '0.0.0.0', port: 15021 },
     plugins: [],
     compat: false,
+    limits: new Map(),
     strict: false,
     drainTimeoutMs: 45_000,
     drainDelayMs: 5_000,
@@ -52,6 +53,11 @@ const flags: [line: string, env: NodeJS.ProcessEnv, expected: Partial<RunOptions
     { labels: [{ istio: 'ingressgateway', app: 'x' }, { istio: 'egressgateway' }] },
   ],
   ['--namespace edge', { TIDEGATE_NAMESPACE: 'edge' }, { namespace: 'edge' }],
+  [
+    '--locality eu/eu-1/rack-7',
+    { TIDEGATE_LOCALITY: 'eu/eu-1/rack-7' },
+    { locality: 'eu/eu-1/rack-7' },
+  ],
   ['--domain corp.local', { TIDEGATE_DOMAIN: 'corp.local' }, { domain: 'corp.local' }],
   [
     '--listen 80=8080 --listen 443=127.0.0.1:0',
@@ -87,6 +93,21 @@ const flags: [line: string, env: NodeJS.ProcessEnv, expected: Partial<RunOptions
   ['--redis redis://r', { TIDEGATE_REDIS: 'redis://r' }, { redisUrl: 'redis://r' }],
   ['--redis redis://r', { REDIS_URL: 'redis://r' }, { redisUrl: 'redis://r' }],
   ['--rate-limit-config d', { TIDEGATE_RATE_LIMIT_CONFIG: 'd' }, { rateLimitConfig: 'd' }],
+  [
+    '--trusted-proxy 10.0.0.0/8 --trusted-proxy ::1',
+    { TIDEGATE_TRUSTED_PROXY: '10.0.0.0/8 ::1' },
+    { trustedProxies: ['10.0.0.0/8', '::1'] },
+  ],
+  [
+    '--limit head-bytes=64k --limit idle-timeout=1m30s',
+    { TIDEGATE_LIMIT: 'head-bytes=64k idle-timeout=1m30s' },
+    {
+      limits: new Map([
+        ['head-bytes', 65_536],
+        ['idle-timeout', 90_000],
+      ]),
+    },
+  ],
   ['--admin off', { TIDEGATE_ADMIN: 'off' }, { admin: null }],
   ['--admin 0', { TIDEGATE_ADMIN: '0' }, { admin: { host: null, port: 0 } }],
   ['--status off', { TIDEGATE_STATUS: 'off' }, { status: null }],
@@ -172,6 +193,8 @@ describe('what cannot be meant is a usage error', () => {
     '--log-level loud',
     '--log-format xml',
     '--redis http://x',
+    '--limit head-bytes',
+    '--limit nonsense=1',
   ])('%s', (line) => {
     expect(() => options(line)).toThrow(expect.objectContaining({ exitCode: EXIT_USAGE }))
   })

@@ -6,7 +6,10 @@ import {
   type RunOptions,
   STDOUT_FD,
 } from '../process/run-options.ts'
+import { dnsFlags, dnsSettingsOf, type RawDnsFlags } from './dns-flags.ts'
+import { egressFlags, egressOptionsOf, type RawEgressFlags } from './egress-flags.ts'
 import { usageError } from './exit.ts'
+import { parseLimits } from './limit-flags.ts'
 import {
   parseAddress,
   parseBlock,
@@ -14,24 +17,29 @@ import {
   parseDurationFlag,
   parseLabels,
   parseListen,
+  parseLocalityFlag,
   parseOptionalAddress,
   parseRedisUrl,
   parseResolver,
 } from './flag-values.ts'
 
-interface RawRunFlags {
+interface RawRunFlags extends RawEgressFlags, RawDnsFlags {
   config: string[]
   watch: boolean
   labels: string[]
   namespace: string
   domain: string
+  locality: string
   listen: string[]
   egress: string[]
   egressAllow: string[]
   resolver: string[]
   meshConfig?: string
+  meshCerts?: string
   redis?: string
   rateLimitConfig?: string
+  trustedProxy: string[]
+  limit: string[]
   admin: string
   status: string
   plugin: string[]
@@ -60,24 +68,42 @@ export function addRunFlags(command: Command): Command {
     repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
     new Option('--namespace <ns>', 'namespace the process stands in').default(DEFAULT_NAMESPACE),
     new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
+    new Option(
+      '--locality <region/zone/subzone>',
+      'own locality, for locality-aware balancing; else that of the Node named by NODE_NAME',
+    ).default('', 'none'),
     repeatable(
       '--listen <port=[host:]port>',
       'where the listener of a Gateway server port binds; else that port, on all addresses',
     ),
     repeatable(
       '--egress <[host:]port>',
-      'egress proxy for pods: absolute-form HTTP and CONNECT; else as MeshConfig proxyHttpPort says',
+      'egress proxy for pods: HTTP, CONNECT, SOCKS5 and redirected traffic; else MeshConfig proxyHttpPort',
     ),
     repeatable(
       '--egress-allow <cidr>',
-      'loopback, link-local or metadata addresses the egress proxy may reach',
+      'loopback, private, link-local or metadata addresses the egress proxy may reach',
     ),
+    ...egressFlags(),
+    ...dnsFlags(),
     repeatable('--resolver <host[:port]>', 'name server for every lookup the proxy makes'),
     new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
+    new Option(
+      '--mesh-certs <folder>',
+      'cert-chain.pem, key.pem and root-cert.pem for ISTIO_MUTUAL; else /etc/certs',
+    ),
     new Option('--redis <url>', 'Redis for shared rate limits; else each process counts alone'),
     new Option(
       '--rate-limit-config <path>',
       'rate limit descriptor file or folder, beside those in ConfigMaps',
+    ),
+    repeatable(
+      '--trusted-proxy <cidr>',
+      'proxies in front whose forwarding headers are believed; else as numTrustedProxies says',
+    ),
+    repeatable(
+      '--limit <name=value>',
+      'limit or timer of connections, such as connections-per-address=5000: see docs/limits.md',
     ),
     new Option('--admin <[host:]port|off>', 'admin API and dashboard').default('127.0.0.1:15000'),
     new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default(
@@ -107,6 +133,10 @@ const REPEATABLE = [
   'egress',
   'egressAllow',
   'resolver',
+  'dnsClients',
+  'advertise',
+  'trustedProxy',
+  'limit',
   'plugin',
 ] as const
 const BOOLEAN = ['watch', 'compat', 'strict'] as const
@@ -120,13 +150,20 @@ export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptio
     labels: flags.labels.map(parseLabels),
     namespace: flags.namespace,
     domain: flags.domain,
+    locality: parseLocalityFlag(flags.locality),
+    nodeName: env['NODE_NAME'] ?? '',
     listen: new Map(flags.listen.map(parseListen)),
     egress: flags.egress.map((text) => parseAddress('--egress', text)),
-    egressAllow: flags.egressAllow.map(parseBlock),
+    egressAllow: flags.egressAllow.map((text) => parseBlock('--egress-allow', text)),
+    ...egressOptionsOf(flags, flags.namespace),
+    ...dnsSettingsOf(flags),
     resolvers: flags.resolver.map(parseResolver),
     meshConfig: flags.meshConfig ?? null,
+    ...(flags.meshCerts === undefined ? {} : { meshCertificates: flags.meshCerts }),
     redisUrl: flags.redis === undefined ? null : parseRedisUrl(flags.redis),
     rateLimitConfig: flags.rateLimitConfig ?? null,
+    trustedProxies: flags.trustedProxy.map((text) => parseBlock('--trusted-proxy', text)),
+    limits: parseLimits(flags.limit),
     admin: parseOptionalAddress('--admin', flags.admin),
     status: parseOptionalAddress('--status', flags.status),
     plugins: flags.plugin,

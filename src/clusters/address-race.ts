@@ -3,7 +3,7 @@ import type { UpstreamFailure } from '../upstream/failure.ts'
 /** Time an address gets before the next one is tried beside it (RFC 8305 5, Connection Attempt Delay). */
 const ATTEMPT_DELAY_MS = 250
 /** Addresses of one name that one attempt tries. */
-const MAX_ADDRESSES_TRIED = 6
+export const MAX_ADDRESSES_TRIED = 6
 
 /** Who dials for a race. */
 export interface RaceRunner {

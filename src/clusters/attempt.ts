@@ -124,7 +124,7 @@ export class RequestAttempt extends Waiter implements ClusterAttempt {
     if (!(owner instanceof Endpoint) || !owner.available || owner.gone || pool.retired) return false
     const tried = this.#context.tried
     if (tried !== null && tried.includes(owner.key)) return false
-    return this.#cluster.mayMove(pool, this.#request.authority)
+    return this.#cluster.mayMove(pool, this.#request)
   }
 
   override choosePool(): ConnectionPool | null {
@@ -149,7 +149,7 @@ export class RequestAttempt extends Waiter implements ClusterAttempt {
   }
 
   #pool(): ConnectionPool {
-    return this.#cluster.poolOf(this.#endpoint, this.#request.authority)
+    return this.#cluster.poolOf(this.#endpoint, this.#request, this.#context)
   }
 
   #moveTo(endpoint: Endpoint): void {

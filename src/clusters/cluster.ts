@@ -1,18 +1,11 @@
 import { type Now, monotonicNow } from '../base/clock.ts'
-import { splitHostPort } from '../base/host-port.ts'
 import { type Random, systemRandom } from '../base/random.ts'
-import {
-  sameUpstreamTls,
-  type UpstreamContext,
-  type UpstreamContexts,
-} from '../tls/upstream-context.ts'
+import { sameUpstreamTls, type UpstreamContexts } from '../tls/upstream-context.ts'
 import { ConnectionBudget } from '../upstream/connection-budget.ts'
+import type { DialTarget } from '../upstream/dial.ts'
 import { UpstreamCounters } from '../upstream/counters.ts'
-import { DialTarget } from '../upstream/dial.ts'
-import { ExclusivePool } from '../upstream/exclusive-pool.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import { failure, NO_ENDPOINT, OVERFLOW } from '../upstream/failures.ts'
-import { MultiplexedPool } from '../upstream/multiplexed-pool.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import type { Resolver } from '../upstream/resolver.ts'
 import type { UpstreamHandler, UpstreamRequest, UpstreamAttempt } from '../upstream/transport.ts'
@@ -21,14 +14,19 @@ import type { ClusterDescription, ClusterEvent } from './description.ts'
 import { describeCluster } from './describe.ts'
 import { Discovery } from './discovery.ts'
 import { Endpoint, endpointKey } from './endpoint.ts'
+import { EndpointPools, keepOnly } from './endpoint-pools.ts'
+import { forget, HealthChecks, type HealthSubject } from './health/health-checks.ts'
+import type { HealthCheckPlan } from './health/plan.ts'
+import { ProbeSlots } from './health/probe-slots.ts'
 import { createPicker, pickUntried, type Picker } from './lb/picker.ts'
 import { OutlierDetection, type OutlierSubject } from './outlier-detection.ts'
 import type { PickContext } from './pick.ts'
 import type { ClusterPlan, EndpointPlan } from './plan.ts'
+import { levelsOf, panicNote, type PriorityLevel, weighLevels } from './priority-levels.ts'
+import { RetryGate } from './retry-gate.ts'
+import { warmupOf, type Warmup, warmupPlanOf } from './warmup.ts'
 import { TunnelAttempt } from '../upstream/tunnel-attempt.ts'
-
-/** Server names one endpoint keeps connections for, where the name follows the request's Host. */
-const MAX_HOSTS_PER_ENDPOINT = 1_000
+import { WrappedTunnel } from '../upstream/wrapped-tunnel.ts'
 
 /** What clusters of one process share. */
 export interface ClusterEnvironment {
@@ -37,28 +35,36 @@ export interface ClusterEnvironment {
   readonly log: (event: ClusterEvent) => void
   readonly now?: Now
   readonly random?: Random
+  /** Bounds the health checks of all clusters together. */
+  readonly probeSlots?: ProbeSlots
 }
 
 /**
  * The runtime of one cluster: endpoints, their health, connections and counters. It outlives the
  * plans of successive configurations that name it.
  */
-export class Cluster implements OutlierSubject {
+export class Cluster implements OutlierSubject, HealthSubject {
   readonly name: string
   readonly counters: UpstreamCounters
   readonly budget: ConnectionBudget
+  readonly retries: RetryGate
   readonly #environment: ClusterEnvironment
   readonly #now: Now
   readonly #random: Random
   readonly #discovery: Discovery
   #plan: ClusterPlan
-  #tls: UpstreamContext | null
+  readonly #pools: EndpointPools
   #endpoints: readonly Endpoint[]
+  #levels: readonly PriorityLevel[]
+  /** null: every endpoint has its full weight. */
+  #warmup: Warmup | null
   #picker: Picker | null
   /** The last picker, for its position. */
   #previousPicker: Picker | null
   #outlier: OutlierDetection | null
   #outlierTimer: NodeJS.Timeout | null
+  /** null: endpoints are not asked whether they are well. */
+  #checks: HealthChecks | null
   #panic: boolean
   #retired: boolean
 
@@ -69,17 +75,28 @@ export class Cluster implements OutlierSubject {
     this.#now = environment.now ?? monotonicNow
     this.#random = environment.random ?? systemRandom
     this.budget = new ConnectionBudget(plan.limits, this.counters, this.#now)
+    this.retries = new RetryGate(plan.retries, this.counters)
     this.#plan = plan
-    this.#tls = plan.tls === null ? null : environment.contexts.of(plan.tls)
     this.#endpoints = []
+    this.#levels = []
+    this.#warmup = null
     this.#picker = null
     this.#previousPicker = null
     this.#outlier = null
     this.#outlierTimer = null
+    this.#checks = null
     this.#panic = false
     this.#retired = false
-    this.#discovery = new Discovery(environment.resolver, this.#random, this)
+    const discovery = new Discovery(environment.resolver, this.#random, this)
+    this.#discovery = discovery
+    this.#pools = new EndpointPools({
+      plan,
+      tls: plan.tls === null ? null : environment.contexts.of(plan.tls),
+      budget: this.budget,
+      sourceOf: (address) => discovery.sourceOf(address),
+    })
     this.#setOutlier()
+    this.#setChecks()
     this.#discovery.update(plan)
   }
 
@@ -107,21 +124,32 @@ export class Cluster implements OutlierSubject {
     const previous = this.#plan
     this.#plan = plan
     this.#retired = false
+    this.#pools.follow(plan)
     this.budget.limits = plan.limits
-    if (!sameUpstreamTls(previous.tls, plan.tls) || previous.protocol !== plan.protocol) {
-      this.#tls = plan.tls === null ? null : this.#environment.contexts.of(plan.tls)
+    this.retries.limits = plan.retries
+    if (
+      !sameUpstreamTls(previous.tls, plan.tls) ||
+      previous.protocol !== plan.protocol ||
+      previous.clientProtocol !== plan.clientProtocol ||
+      previous.proxyProtocol !== plan.proxyProtocol
+    ) {
+      this.#pools.tls = plan.tls === null ? null : this.#environment.contexts.of(plan.tls)
       for (const endpoint of this.#endpoints) endpoint.retirePools()
     }
     this.#setOutlier()
-    this.#picker = null
+    this.#setChecks()
+    this.#dropPicker()
     this.#discovery.update(plan)
   }
 
   /** The configuration no longer names it: what runs may end, nothing is kept for later. */
   retire(): void {
     this.#retired = true
+    this.#pools.retired = true
     this.#discovery.close()
     this.#stopOutlierTimer()
+    this.#checks?.close()
+    this.#checks = null
     for (const endpoint of this.#endpoints) endpoint.retirePools()
   }
 
@@ -152,7 +180,7 @@ export class Cluster implements OutlierSubject {
       this.counters.rqPendingOverflow++
       return new RefusedAttempt(endpoint.key, handler, OVERFLOW)
     }
-    const pool = this.poolOf(endpoint, request.authority)
+    const pool = this.poolOf(endpoint, request, context)
     const connection = pool.take()
     if (connection !== null) return connection.start(request, handler, endpoint)
     const attempt = new RequestAttempt(this, request, handler, { context, endpoint })
@@ -163,13 +191,18 @@ export class Cluster implements OutlierSubject {
 
   /** Picks an endpoint and connects to it for raw bytes both ways. */
   startTunnel(handler: UpstreamHandler, context: PickContext): ClusterAttempt {
+    const { tunnelRequest } = this.#pools
+    if (tunnelRequest !== null) {
+      const tunnel = new WrappedTunnel(handler, this.#plan.limits.connectTimeoutMs)
+      return tunnel.begin(this.startRequest(tunnelRequest, tunnel, context))
+    }
     const endpoint = this.pickEndpoint(context)
     if (endpoint === null) return new RefusedAttempt('', handler, this.#nobody())
     if (!this.budget.makeRoom()) {
       this.counters.cxOverflow++
       return new RefusedAttempt(endpoint.key, handler, OVERFLOW)
     }
-    const target = this.#target(endpoint, null, null)
+    const target = this.#pools.tunnelTarget(endpoint, context.connection ?? null)
     const { budget } = this
     return new TunnelAttempt({ target, handler, owner: endpoint, budget, gate: null })
   }
@@ -177,7 +210,7 @@ export class Cluster implements OutlierSubject {
   /** The proxy gave an attempt up because its endpoint did not answer in time. */
   reportTimeout(attempt: UpstreamAttempt & { readonly remote: string }): void {
     this.counters.rqTimeout++
-    const endpoint = this.#endpoints.find(({ key }) => key === attempt.remote)
+    const endpoint = this.#endpointAt(attempt.remote)
     if (endpoint !== undefined) endpoint.onAttemptFailure(TIMEOUT)
   }
 
@@ -187,36 +220,24 @@ export class Cluster implements OutlierSubject {
       panic: this.#panic,
       retired: this.#retired,
       dnsFailures: this.#discovery.failures(),
-      tlsProblem: this.#tls === null ? '' : this.#tls.problem,
+      tlsProblem: this.#pools.tls === null ? '' : this.#pools.tls.problem,
     })
   }
 
   pickEndpoint(context: PickContext): Endpoint | null {
+    if (this.#warmup !== null) this.#warmUp(this.#warmup)
     this.#picker ??= this.#buildPicker()
-    return pickUntried(this.#picker, context, this.#endpoints)
+    return pickUntried(this.#picker, context)
   }
 
   /** May a waiter for this authority use a connection of another endpoint? */
-  mayMove(pool: ConnectionPool, authority: string): boolean {
-    if (this.#picker === null || this.#picker.sticky) return false
-    return pool.target.tls === this.#tls && pool.target.host === this.#hostOf(authority)
+  mayMove(pool: ConnectionPool, request: UpstreamRequest): boolean {
+    if (this.#picker === null || !this.#picker.spread) return false
+    return this.#pools.suits(pool, request)
   }
 
-  poolOf(endpoint: Endpoint, authority: string): ConnectionPool {
-    const host = this.#hostOf(authority)
-    if (host === null) {
-      endpoint.pool ??= this.#createPool(endpoint, null)
-      return endpoint.pool
-    }
-    endpoint.poolsByHost ??= new Map()
-    const pools = endpoint.poolsByHost
-    let pool = pools.get(host)
-    if (pool === undefined) {
-      if (pools.size >= MAX_HOSTS_PER_ENDPOINT) evictPool(pools)
-      pool = this.#createPool(endpoint, host)
-      pools.set(host, pool)
-    }
-    return pool
+  poolOf(endpoint: Endpoint, request: UpstreamRequest, context: PickContext): ConnectionPool {
+    return this.#pools.poolOf(endpoint, request, context)
   }
 
   // What discovery and outlier detection report.
@@ -227,19 +248,19 @@ export class Cluster implements OutlierSubject {
     for (const plan of plans) {
       const key = endpointKey(plan.address, plan.port)
       if (next.has(key)) continue
-      const endpoint = known.get(key) ?? new Endpoint(plan, this.counters)
-      endpoint.weight = plan.weight
-      endpoint.labels = plan.labels
-      endpoint.locality = plan.locality
+      const endpoint = known.get(key) ?? this.#newEndpoint(plan, known.size > 0)
+      endpoint.adopt(plan)
       endpoint.outlierListener = this.#outlier
+      if (this.#checks !== null) this.#checks.watch(endpoint, known.size > 0)
       next.set(key, endpoint)
     }
     this.#endpoints = [...next.values()]
+    this.#levels = levelsOf(this.#endpoints)
+    this.#warmup = warmupOf(this.#plan, this.#endpoints)
     for (const endpoint of known.values()) {
       if (!next.has(endpoint.key)) this.#dismiss(endpoint)
     }
-    this.#previousPicker = this.#picker ?? this.#previousPicker
-    this.#picker = null
+    this.#dropPicker()
     this.onHealthChange()
   }
 
@@ -248,21 +269,27 @@ export class Cluster implements OutlierSubject {
     else this.counters.updateFailure++
   }
 
+  onCandidates(name: string, addresses: readonly string[]): void {
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.address === name) keepOnly(endpoint, addresses)
+    }
+  }
+
   onHealthChange(): void {
     const total = this.#endpoints.length
-    const healthy = total - this.counters.ejectionsActive
+    const healthy = this.#endpoints.filter((endpoint) => endpoint.healthy).length
     const minPercent = this.#plan.outlier === null ? 0 : this.#plan.outlier.minHealthPercent
-    const panic = total > 0 && (100 * healthy) / total < minPercent
+    weighLevels(this.#levels, minPercent)
+    const panic = this.#levels.some((level) => level.panic)
     if (panic !== this.#panic) {
       this.#panic = panic
-      const message = `${healthy} of ${total} endpoints are healthy, minHealthPercent ${minPercent}`
+      const note = panicNote(this.#levels)
+      const message = `${healthy} of ${total} endpoints are healthy${note}, minHealthPercent ${minPercent}`
       const type = panic ? 'panic' : 'panic-over'
       this.log({ type, cluster: this.name, endpoint: '', reason: 'minHealthPercent', message })
     }
-    for (const endpoint of this.#endpoints) endpoint.available = panic || !endpoint.outlier.ejected
     if (this.#picker === null || this.#picker.sticky) return
-    this.#previousPicker = this.#picker
-    this.#picker = null
+    this.#dropPicker()
   }
 
   log(event: ClusterEvent): void {
@@ -271,31 +298,42 @@ export class Cluster implements OutlierSubject {
 
   #buildPicker(): Picker {
     const plan = this.#plan.loadBalancer
-    return createPicker(plan, this.#endpoints, this.#random, this.#previousPicker)
+    return createPicker(plan, this.#levels, this.#random, this.#previousPicker)
   }
 
-  #hostOf(authority: string): string | null {
-    if (this.#tls === null || this.#tls.plan.serverName !== null) return null
-    return splitHostPort(authority).host
+  #dropPicker(): void {
+    this.#previousPicker = this.#picker ?? this.#previousPicker
+    this.#picker = null
   }
 
-  #createPool(endpoint: Endpoint, host: string | null): ConnectionPool {
-    const multiplexed = this.#plan.protocol === 'http2'
-    const target = this.#target(endpoint, host, multiplexed ? 'h2' : null)
-    const pool = multiplexed
-      ? new MultiplexedPool(target, endpoint, this.budget)
-      : new ExclusivePool(target, endpoint, this.budget)
-    if (this.#retired || endpoint.gone) pool.retire()
-    return pool
+  /** The endpoints a cluster begins with are warm: only those that join others grow. */
+  #newEndpoint(plan: EndpointPlan, joins: boolean): Endpoint {
+    const endpoint = new Endpoint(plan, this.counters)
+    if (joins && warmupPlanOf(this.#plan) !== null) endpoint.warmingSinceMs = this.#now()
+    return endpoint
   }
 
-  #target(endpoint: Endpoint, host: string | null, alpn: string | null): DialTarget {
-    const { address, port } = endpoint
-    return new DialTarget({ address, port, tls: this.#tls, host, alpn })
+  #warmUp(warmup: Warmup): void {
+    const now = this.#now()
+    if (now < warmup.nextStepMs) return
+    warmup.step(now)
+    if (warmup.over) this.#warmup = null
+    this.#dropPicker()
+  }
+
+  /** The one that was connected to; a name or a unix socket is not told by its peer's address. */
+  #endpointAt(remote: string): Endpoint | undefined {
+    const endpoints = this.#endpoints
+    return endpoints.length === 1 ? endpoints[0] : endpoints.find(({ key }) => key === remote)
+  }
+
+  probeTarget(endpoint: Endpoint, plan: HealthCheckPlan): DialTarget {
+    return this.#pools.probeTarget(endpoint, plan)
   }
 
   #dismiss(endpoint: Endpoint): void {
     endpoint.gone = true
+    forget(endpoint)
     endpoint.available = false
     endpoint.outlierListener = null
     if (endpoint.outlier.ejected) this.counters.ejectionsActive--
@@ -308,6 +346,21 @@ export class Cluster implements OutlierSubject {
     if (reason !== null) return failure('dns-failure', reason)
     this.counters.noneHealthy++
     return NO_ENDPOINT
+  }
+
+  #setChecks(): void {
+    const plan = this.#plan.healthCheck
+    if (plan === null) {
+      this.#checks?.close()
+      this.#checks = null
+      return
+    }
+    if (this.#checks !== null) {
+      this.#checks.plan = plan
+      return
+    }
+    const slots = this.#environment.probeSlots ?? new ProbeSlots()
+    this.#checks = new HealthChecks(plan, this, { slots, random: this.#random })
   }
 
   #setOutlier(): void {
@@ -335,18 +388,3 @@ export class Cluster implements OutlierSubject {
 }
 
 const TIMEOUT = failure('timeout')
-
-/** Makes place for another server name: an unused pool goes, else the oldest is let finish. */
-function evictPool(pools: Map<string, ConnectionPool>): void {
-  for (const [host, pool] of pools) {
-    if (pool.size > 0 || pool.dialing > 0) continue
-    pool.retire()
-    pools.delete(host)
-    return
-  }
-  for (const [host, pool] of pools) {
-    pool.retire()
-    pools.delete(host)
-    return
-  }
-}

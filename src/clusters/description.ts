@@ -5,7 +5,16 @@ export interface EndpointDescription {
   readonly weight: number
   readonly labels: Readonly<Record<string, string>>
   readonly locality: string
-  readonly health: 'healthy' | 'ejected'
+  /** Failover level of localityLbSetting, 0 first. */
+  readonly priority?: number
+  /** Below `weight` while the endpoint warms up. */
+  readonly effectiveWeight?: number
+  /** `unhealthy`: its health checks fail. `ejected` goes first. */
+  readonly health: 'healthy' | 'ejected' | 'unhealthy'
+  /** State of its active health checks, or null: it is not asked. */
+  readonly healthCheck: 'pending' | 'healthy' | 'unhealthy' | null
+  /** Why the latest health check failed, or ''. */
+  readonly healthCheckFailure: string
   /** Milliseconds until the sweep may bring an ejected endpoint back; 0 when healthy. */
   readonly returnsInMs: number
   readonly ejections: number
@@ -14,6 +23,8 @@ export interface EndpointDescription {
   readonly consecutiveLocalOriginFailures: number
   readonly activeRequests: number
   readonly activeConnections: number
+  /** Why the latest connect or TLS handshake failed, or ''. */
+  readonly lastConnectFailure: string
   /** rq_total, rq_success, rq_error, cx_total, cx_connect_fail */
   readonly counters: Readonly<Record<string, number>>
 }
@@ -46,6 +57,8 @@ export interface ClusterEvent {
     | 'panic'
     | 'panic-over'
     | 'dns-failed'
+    | 'check-failed'
+    | 'check-passed'
     | 'endpoints-changed'
   readonly cluster: string
   /** `address:port`, a DNS name, or ''. */

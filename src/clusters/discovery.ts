@@ -1,4 +1,5 @@
 import type { Random } from '../base/random.ts'
+import type { AddressSource } from '../upstream/dial.ts'
 import type { Resolver } from '../upstream/resolver.ts'
 import type { ClusterEvent } from './description.ts'
 import { DnsWatch } from './dns-watch.ts'
@@ -9,6 +10,8 @@ export interface DiscoveryListener {
   readonly name: string
   onEndpoints(plans: readonly EndpointPlan[]): void
   onLookup(ok: boolean): void
+  /** The name of an endpoint (DNS_ROUND_ROBIN) has these addresses now. */
+  onCandidates(name: string, addresses: readonly string[]): void
   log(event: ClusterEvent): void
 }
 
@@ -45,13 +48,28 @@ export class Discovery {
       this.#watches.delete(name)
     }
     for (const name of names) {
-      if (this.#watches.has(name)) continue
-      const watch = new DnsWatch(name, this.#resolver, this.#random, (done) => this.#onAnswer(done))
+      const { dnsRefreshMs: refreshMs } = plan
+      const known = this.#watches.get(name)
+      if (known !== undefined) {
+        known.refreshMs = refreshMs
+        continue
+      }
+      const onAnswer = (done: DnsWatch): void => this.#onAnswer(done)
+      const watch = new DnsWatch(name, this.#resolver, this.#random, { refreshMs, onAnswer })
       this.#watches.set(name, watch)
     }
     const endpoints = this.#resolved(plan)
     this.#addresses = addressList(endpoints)
     this.#listener.onEndpoints(endpoints)
+  }
+
+  /**
+   * Where new connections of an endpoint go that stands for a name (DNS_ROUND_ROBIN), or null: the
+   * endpoint is an address itself.
+   */
+  sourceOf(address: string): AddressSource | null {
+    if (this.#plan === null || this.#plan.discovery !== 'dns-round-robin') return null
+    return this.#watches.get(address) ?? null
   }
 
   /** Stops following; the last addresses stay. */
@@ -95,6 +113,9 @@ export class Discovery {
       return
     }
     if (this.#plan === null) return
+    if (this.#plan.discovery === 'dns-round-robin') {
+      this.#listener.onCandidates(watch.name, watch.candidates)
+    }
     const endpoints = this.#resolved(this.#plan)
     const addresses = addressList(endpoints)
     if (addresses === this.#addresses) return
@@ -116,8 +137,9 @@ export class Discovery {
     const resolved: EndpointPlan[] = []
     for (const endpoint of plan.endpoints) {
       const watched = this.#watches.get(nameOf(endpoint))?.addresses ?? []
-      const used = plan.discovery === 'dns-round-robin' ? watched.slice(0, 1) : watched
-      for (const address of used) resolved.push({ ...endpoint, address })
+      if (plan.discovery === 'dns') {
+        for (const address of watched) resolved.push({ ...endpoint, address })
+      } else if (watched.length > 0) resolved.push(endpoint)
     }
     return resolved
   }

@@ -1,14 +1,11 @@
 import { isIPv4 } from 'node:net'
 import { backoffMs } from '../base/backoff.ts'
 import type { Random } from '../base/random.ts'
+import type { AddressSource } from '../upstream/dial.ts'
 import type { ResolveFailure, Resolution, Resolver } from '../upstream/resolver.ts'
 
-/**
- * Delays after failed lookups: MeshConfig dnsRefreshRate (60 s) is where they end. With the jitter,
- * the first is longer than the resolver keeps a failure.
- */
+/** First delay after a failed lookup; with the jitter, longer than the resolver keeps a failure. */
 const FAILURE_BASE_MS = 1_000
-const FAILURE_CAP_MS = 60_000
 /** Past the answer's TTL, so that the resolver's cache has let go of it. */
 const EXPIRY_SLACK_MS = 5
 /** Longest delay a timer takes. */
@@ -18,10 +15,14 @@ const MAX_DELAY_MS = 2 ** 31 - 1
  * Follows one name: looks it up again when its TTL is over. A failed lookup keeps the last good
  * addresses and is repeated with a growing delay.
  */
-export class DnsWatch {
+export class DnsWatch implements AddressSource {
   readonly name: string
   /** Last good answer: of one family, IPv4 when there is any. Empty before the first. */
   addresses: readonly string[]
+  /** Last good answer of both families, in its order. */
+  candidates: readonly string[]
+  /** Where the delays after failed lookups end. Mirrors MeshConfig dnsRefreshRate. */
+  refreshMs: number
   /** Why the latest lookup failed, or null. */
   failure: ResolveFailure | null
   /** Resolved after the first lookup, however it ended. Never rejects. */
@@ -38,14 +39,16 @@ export class DnsWatch {
     name: string,
     resolver: Resolver,
     random: Random,
-    onAnswer: (watch: DnsWatch) => void,
+    settings: { refreshMs: number; onAnswer: (watch: DnsWatch) => void },
   ) {
     this.name = name
     this.addresses = []
+    this.candidates = []
+    this.refreshMs = settings.refreshMs
     this.failure = null
     this.#resolver = resolver
     this.#random = random
-    this.#onAnswer = onAnswer
+    this.#onAnswer = settings.onAnswer
     this.#failures = 0
     this.#timer = null
     this.#closed = false
@@ -72,12 +75,14 @@ export class DnsWatch {
   #take(resolution: Resolution): number {
     if (!resolution.ok) {
       this.failure = resolution
-      return backoffMs(this.#failures++, FAILURE_BASE_MS, FAILURE_CAP_MS, this.#random)
+      const capMs = Math.max(this.refreshMs, FAILURE_BASE_MS)
+      return backoffMs(this.#failures++, FAILURE_BASE_MS, capMs, this.#random)
     }
     this.#failures = 0
     this.failure = null
     const v4 = resolution.addresses.filter((address) => isIPv4(address))
     this.addresses = v4.length > 0 ? v4 : resolution.addresses
+    this.candidates = resolution.addresses
     return resolution.ttlMs + EXPIRY_SLACK_MS
   }
 }

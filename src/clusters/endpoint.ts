@@ -2,6 +2,8 @@ import type { ConnectionPool, PoolOwner } from '../upstream/pool.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import { canonicalAddress } from '../upstream/canonical-address.ts'
 import type { UpstreamCounters } from '../upstream/counters.ts'
+import { httpStatusOfGrpc } from './grpc-outcome.ts'
+import type { EndpointHealth } from './health/endpoint-health.ts'
 import type { EndpointPlan } from './plan.ts'
 import { OutlierState } from './outlier-state.ts'
 
@@ -26,9 +28,18 @@ export class Endpoint implements PoolOwner {
   readonly key: string
   readonly address: string
   readonly port: number
+  /** As configured. */
   weight: number
+  /** What balancers go by: less than `weight` while the endpoint warms up. */
+  effectiveWeight: number
+  /** Clock reading at which warming up began, or -1: it is warm. */
+  warmingSinceMs: number
   labels: Readonly<Record<string, string>>
   locality: string
+  /** Failover level, 0 first. */
+  priority: number
+  /** What its locality as a whole weighs, or 0: endpoints share by their own weights. */
+  localityWeight: number
   /** May be picked: not ejected, or the cluster is in panic. */
   available: boolean
   /** No longer one of its cluster's. */
@@ -40,10 +51,14 @@ export class Endpoint implements PoolOwner {
   connections: number
   connectionsTotal: number
   connectFailures: number
+  /** Why the latest connect or TLS handshake failed, or ''. */
+  lastConnectFailure: string
   requestsTotal: number
   requestsFailed: number
   requestsSucceeded: number
   readonly outlier: OutlierState
+  /** Its active health checks; null: it is not asked. */
+  health: EndpointHealth | null
   outlierListener: OutlierListener | null
   /** Pool of clusters whose connections serve every request alike, or null. */
   pool: ConnectionPool | null
@@ -56,8 +71,12 @@ export class Endpoint implements PoolOwner {
     this.address = plan.address
     this.port = plan.port
     this.weight = plan.weight
+    this.effectiveWeight = plan.weight
+    this.warmingSinceMs = -1
     this.labels = plan.labels
     this.locality = plan.locality
+    this.priority = plan.priority ?? 0
+    this.localityWeight = plan.localityWeight ?? 0
     this.available = true
     this.gone = false
     this.active = 0
@@ -65,19 +84,36 @@ export class Endpoint implements PoolOwner {
     this.connections = 0
     this.connectionsTotal = 0
     this.connectFailures = 0
+    this.lastConnectFailure = ''
     this.requestsTotal = 0
     this.requestsFailed = 0
     this.requestsSucceeded = 0
     this.outlier = new OutlierState()
+    this.health = null
     this.outlierListener = null
     this.pool = null
     this.poolsByHost = null
     this.#counters = counters
   }
 
+  /** Nothing that watches it speaks against it. */
+  get healthy(): boolean {
+    return !this.outlier.ejected && (this.health === null || !this.health.out)
+  }
+
   /** What least-request compares. */
   get load(): number {
     return this.active + this.waiting
+  }
+
+  /** Takes over what a new plan says of the same address. */
+  adopt(plan: EndpointPlan): void {
+    this.weight = plan.weight
+    if (this.warmingSinceMs < 0) this.effectiveWeight = plan.weight
+    this.labels = plan.labels
+    this.locality = plan.locality
+    this.priority = plan.priority ?? 0
+    this.localityWeight = plan.localityWeight ?? 0
   }
 
   onAttemptStart(): void {
@@ -94,6 +130,17 @@ export class Endpoint implements PoolOwner {
     else if (status >= 300) counters.rq3xx++
     else if (status >= 200) counters.rq2xx++
     else counters.rq1xx++
+    if (status >= 500) this.requestsFailed++
+    else this.requestsSucceeded++
+    if (this.outlierListener !== null) this.outlierListener.onStatus(this, status)
+  }
+
+  onAttemptGrpcHead(): void {
+    this.#counters.rq2xx++
+  }
+
+  onAttemptGrpcStatus(code: number): void {
+    const status = httpStatusOfGrpc(code)
     if (status >= 500) this.requestsFailed++
     else this.requestsSucceeded++
     if (this.outlierListener !== null) this.outlierListener.onStatus(this, status)

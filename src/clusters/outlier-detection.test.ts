@@ -116,6 +116,28 @@ describe('what ejects', () => {
     expect(bench.ejected).toEqual(ejects ? [0] : [])
   })
 
+  describe('outlierDetectionHttpErrorCodes', () => {
+    const codes = { errorCodes: [429, 503] }
+
+    test.each<[string, Partial<OutlierPlan>, readonly number[], boolean]>([
+      ['statuses of the list are errors', codes, times(5, 429), true],
+      ['no other 5xx is', codes, times(9, 500), false],
+      ['another 5xx ends the row', codes, [429, 429, 500, 429, 429, 429], false],
+      ['gateway errors of the list are', { ...codes, ...gateway }, times(3, 503), true],
+      ['gateway errors not of the list are not', { ...codes, ...gateway }, times(3, 502), false],
+    ])('%s', (_what, plan, statuses, ejects) => {
+      const bench = new Bench(3, plan)
+      bench.statuses(0, ...statuses)
+      expect(bench.ejected).toEqual(ejects ? [0] : [])
+    })
+
+    test('failed connects are errors whatever the list', () => {
+      const bench = new Bench(3, { errorCodes: [429] })
+      bench.failures(0, ...times(5, 'connect-refused' as const))
+      expect(bench.ejected).toEqual([0])
+    })
+  })
+
   test('split: an answer resets the local origin counter', () => {
     const bench = new Bench(3, { splitLocalOrigin: true, consecutiveLocalOriginFailures: 3 })
     bench.failures(0, 'connect-refused', 'connect-refused')

@@ -36,14 +36,20 @@ export class OutlierDetection implements OutlierListener {
     const state = endpoint.outlier
     // Any answer at all proves that the endpoint can be reached.
     state.consecutiveLocalOriginFailures = 0
-    this.#count(endpoint, status)
+    const codes = this.plan.errorCodes
+    if (codes === undefined ? status >= 500 : codes.includes(status)) {
+      this.#countError(endpoint, status)
+      return
+    }
+    state.consecutive5xx = 0
+    state.consecutiveGatewayErrors = 0
   }
 
   onFailure(endpoint: Endpoint, failure: UpstreamFailure): void {
     if (failure.type === 'overflow' || failure.type === 'no-endpoint') return
     if (failure.type === 'address-refused') return
     if (!this.plan.splitLocalOrigin) {
-      this.#count(endpoint, failure.type === 'timeout' ? 504 : 503)
+      this.#countError(endpoint, failure.type === 'timeout' ? 504 : 503)
       return
     }
     const state = endpoint.outlier
@@ -77,13 +83,8 @@ export class OutlierDetection implements OutlierListener {
     this.#subject.onHealthChange()
   }
 
-  #count(endpoint: Endpoint, status: number): void {
+  #countError(endpoint: Endpoint, status: number): void {
     const state = endpoint.outlier
-    if (status < 500) {
-      state.consecutive5xx = 0
-      state.consecutiveGatewayErrors = 0
-      return
-    }
     const plan = this.plan
     if (status >= 502 && status <= 504) {
       const limit = plan.consecutiveGatewayErrors

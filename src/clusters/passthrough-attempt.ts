@@ -39,10 +39,14 @@ export abstract class PassthroughAttempt implements ClusterAttempt, RaceRunner {
       this.onRaceLost(failure('dns-failure', resolution.message))
       return
     }
-    const allowed = resolution.addresses.filter((address) => this.cluster.allows(address))
+    const { cluster, port } = this
+    const allowed = resolution.addresses.filter(
+      (address) => cluster.refusal(address, port) === null,
+    )
     if (allowed.length === 0) {
-      const reason = `address ${resolution.addresses[0] ?? this.host} is not allowed`
-      this.onRaceLost(failure('address-refused', reason))
+      const address = resolution.addresses[0] ?? this.host
+      const what = cluster.refusal(address, port) ?? 'unknown'
+      this.onRaceLost(failure('address-refused', `address ${address} (${what}) is not allowed`))
       return
     }
     this.race = new AddressRace(allowed, this)

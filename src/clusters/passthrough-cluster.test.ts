@@ -109,12 +109,12 @@ describe('requests', () => {
 
 describe('addresses that are not allowed', () => {
   test.each([
-    ['127.0.0.1', '127.0.0.1'],
-    ['127.1', '127.0.0.1'],
-    ['2130706433', '127.0.0.1'],
-    ['::ffff:7f00:1', '127.0.0.1'],
-    ['169.254.169.254', '169.254.169.254'],
-    ['rebound.test', '127.0.0.1'],
+    ['127.0.0.1', '127.0.0.1 (loopback)'],
+    ['127.1', '127.0.0.1 (loopback)'],
+    ['2130706433', '127.0.0.1 (loopback)'],
+    ['::ffff:7f00:1', '127.0.0.1 (loopback)'],
+    ['169.254.169.254', '169.254.169.254 (cloud metadata)'],
+    ['rebound.test', '127.0.0.1 (loopback)'],
   ])('%s is refused without a connection', async (host, address) => {
     const connections: unknown[] = []
     const canary = createServer((socket) => connections.push(socket.destroy()))

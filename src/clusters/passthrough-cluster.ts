@@ -19,7 +19,7 @@ import {
 import type { ConnectionLimits } from './plan.ts'
 
 /** Addresses that have connections, or had until lately. */
-const MAX_ENDPOINTS = 10_000
+export const MAX_ENDPOINTS = 10_000
 /** Hosts nobody configured are seldom asked twice: their connections are not kept for long. */
 const MAX_IDLE_TIMEOUT_MS = 60_000
 const SWEEP_INTERVAL_MS = 1_000
@@ -117,8 +117,9 @@ export class PassthroughCluster {
 
   // For the attempts.
 
-  allows(address: string): boolean {
-    return this.#guard.allows(address)
+  /** Why the address must not be dialled on this port, or null. */
+  refusal(address: string, port: number): string | null {
+    return this.#guard.refusal(address, port)
   }
 
   /** null: too many addresses are in use. */

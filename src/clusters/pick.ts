@@ -1,3 +1,5 @@
+import type { ProxiedClient } from '../upstream/proxy-header.ts'
+
 /**
  * What a load balancer may ask about the request it picks an endpoint for. Implemented by the
  * proxy's exchange. Only consistent hashing calls the methods.
@@ -7,6 +9,8 @@ export interface PickContext {
   readonly clientAddress: string
   /** Endpoints (`address:port`) that earlier attempts of this exchange used, or null. */
   readonly tried: readonly string[] | null
+  /** Whose PROXY header the connection begins with, where it begins with one. Absent: our own. */
+  readonly connection?: ProxiedClient
   /** All values of a request header, comma-joined, or null. */
   hashHeader(name: string): string | null
   /** First value of a query parameter, undecoded, or null. */

@@ -1,5 +1,13 @@
 import type { UpstreamTlsPlan } from '../tls/plan.ts'
+import type { ProxyHeaderVersion } from '../upstream/proxy-header.ts'
+import type { UpstreamWire } from '../upstream/upstream-wire.ts'
+import type { TunnelPlan } from '../upstream/wrapped-tunnel.ts'
 import type { Cluster } from './cluster.ts'
+import type { HealthCheckPlan } from './health/plan.ts'
+import type { RetryLimits } from './retry-gate.ts'
+
+/** MeshConfig dnsRefreshRate. */
+const DEFAULT_DNS_REFRESH_MS = 60_000
 
 /** One address of a cluster as configuration gives it. */
 export interface EndpointPlan {
@@ -12,6 +20,10 @@ export interface EndpointPlan {
   readonly labels: Readonly<Record<string, string>>
   /** `region/zone/subzone`, or ''. */
   readonly locality: string
+  /** Failover level, 0 first (localityLbSetting). Absent: 0. */
+  readonly priority?: number
+  /** What its locality as a whole weighs (localityLbSetting.distribute). Absent: endpoints share by their own weights. */
+  readonly localityWeight?: number
 }
 
 export type HashKeyPlan =
@@ -27,14 +39,23 @@ export type HashKeyPlan =
   | { readonly from: 'source-ip' }
   | { readonly from: 'query'; readonly name: string }
 
+/** DestinationRule loadBalancer.warmup: a new endpoint's share grows over the duration. */
+export interface WarmupPlan {
+  readonly durationMs: number
+  /** 0..100 of its weight, from the first moment. */
+  readonly minimumPercent: number
+  /** At least 1; 1 grows linearly, more grows faster at the beginning. */
+  readonly aggression: number
+}
+
 export type LoadBalancerPlan =
-  | { readonly policy: 'least-request' }
-  | { readonly policy: 'round-robin' }
+  | { readonly policy: 'least-request'; readonly warmup?: WarmupPlan }
+  | { readonly policy: 'round-robin'; readonly warmup?: WarmupPlan }
   | { readonly policy: 'random' }
   | { readonly policy: 'ring-hash'; readonly key: HashKeyPlan; readonly minimumRingSize: number }
   | { readonly policy: 'maglev'; readonly key: HashKeyPlan; readonly tableSize: number }
 
-/** Mirrors DestinationRule outlierDetection; istio-api 9.25. */
+/** Mirrors DestinationRule outlierDetection. */
 export interface OutlierPlan {
   /** 0 = off. */
   readonly consecutive5xx: number
@@ -50,6 +71,8 @@ export interface OutlierPlan {
   readonly minHealthPercent: number
   /** Ignore maxEjectionPercent for the first ejection when two or more endpoints exist. Off under --compat. */
   readonly alwaysEjectOne: boolean
+  /** Statuses that count as errors (outlierDetectionHttpErrorCodes). Absent: every 5xx. */
+  readonly errorCodes?: readonly number[]
 }
 
 export interface ConnectionLimits {
@@ -63,9 +86,16 @@ export interface ConnectionLimits {
   readonly idleTimeoutMs: number
   /** TCP tunnels without a byte in either direction. 0 = never. */
   readonly tcpIdleTimeoutMs: number
+  /** Age at which a connection takes no further request, and a raw tunnel is cut. Absent or 0: none. */
+  readonly maxConnectionDurationMs?: number
   readonly tcpKeepaliveMs: number
+  /** Between probes, and how many go unanswered; absent: the operating system's. */
+  readonly tcpKeepaliveIntervalMs?: number
+  readonly tcpKeepaliveProbes?: number
   /** Unsent bytes of an upstream connection before writers wait. */
   readonly bufferBytes: number
+  /** Absent: the defaults of the wire. */
+  readonly wire?: UpstreamWire
 }
 
 /** Labels of istio_* metrics that a cluster decides. */
@@ -87,13 +117,28 @@ export class ClusterPlan {
   readonly destination: DestinationLabels
   /** How requests are framed to the endpoints. */
   readonly protocol: 'http1' | 'http2' | 'tcp'
-  /** `static`: addresses as given; `dns`: all addresses of each name; `dns-round-robin`: first address of each lookup. */
+  /**
+   * `static`: addresses as given; `dns`: each address of a name is an endpoint; `dns-round-robin`:
+   * the name is, and each new connection goes to the first address of the latest answer.
+   */
   readonly discovery: 'static' | 'dns' | 'dns-round-robin'
   readonly endpoints: readonly EndpointPlan[]
   readonly loadBalancer: LoadBalancerPlan
   readonly limits: ConnectionLimits
   readonly outlier: OutlierPlan | null
+  /** null: retries are not limited. */
+  readonly retries: RetryLimits | null
   readonly tls: UpstreamTlsPlan | null
+  /** `protocol` is for clients of HTTP/1; those of HTTP/2 get it upstream too (useClientProtocol). */
+  readonly clientProtocol: boolean
+  /** Longest pause between lookups of a name that fails. Mirrors MeshConfig dnsRefreshRate. */
+  readonly dnsRefreshMs: number
+  /** null: endpoints are not asked whether they are well. */
+  readonly healthCheck: HealthCheckPlan | null
+  /** A PROXY header for the client in front of every connection; null: none. */
+  readonly proxyProtocol: ProxyHeaderVersion | null
+  /** Raw tunnels go through the endpoints, which are HTTP proxies; null: to them. */
+  readonly tunnel: TunnelPlan | null
   runtime: Cluster | null
 
   constructor(init: {
@@ -105,7 +150,13 @@ export class ClusterPlan {
     loadBalancer: LoadBalancerPlan
     limits: ConnectionLimits
     outlier: OutlierPlan | null
+    retries?: RetryLimits | null
     tls: UpstreamTlsPlan | null
+    clientProtocol?: boolean
+    dnsRefreshMs?: number
+    healthCheck?: HealthCheckPlan | null
+    proxyProtocol?: ProxyHeaderVersion | null
+    tunnel?: TunnelPlan | null
   }) {
     this.name = init.name
     this.destination = init.destination
@@ -115,7 +166,13 @@ export class ClusterPlan {
     this.loadBalancer = init.loadBalancer
     this.limits = init.limits
     this.outlier = init.outlier
+    this.retries = init.retries ?? null
     this.tls = init.tls
+    this.clientProtocol = init.clientProtocol ?? false
+    this.dnsRefreshMs = init.dnsRefreshMs ?? DEFAULT_DNS_REFRESH_MS
+    this.healthCheck = init.healthCheck ?? null
+    this.proxyProtocol = init.proxyProtocol ?? null
+    this.tunnel = init.tunnel ?? null
     this.runtime = null
   }
 }

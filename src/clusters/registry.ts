@@ -4,6 +4,7 @@ import { UpstreamContexts } from '../tls/upstream-context.ts'
 import type { Resolver } from '../upstream/resolver.ts'
 import { Cluster, type ClusterEnvironment } from './cluster.ts'
 import type { ClusterDescription, ClusterEvent } from './description.ts'
+import { ProbeSlots } from './health/probe-slots.ts'
 import type { ClusterPlan } from './plan.ts'
 
 /** Idle connections and retired clusters are looked at this often: idle timeouts are that coarse. */
@@ -36,6 +37,7 @@ export class ClusterRegistry {
       log: options.log,
       now,
       random: options.random ?? systemRandom,
+      probeSlots: new ProbeSlots(),
     }
     this.#clusters = new Map()
     this.#retired = new Map()

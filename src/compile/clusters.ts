@@ -1,5 +1,8 @@
 import { isIP } from 'node:net'
+import { parseDurationMs } from '../base/duration.ts'
 import { ClusterPlan, type EndpointPlan } from '../clusters/plan.ts'
+import type { MeshConfigSpec } from '../config/mesh-config.ts'
+import type { Resource } from '../config/resource.ts'
 import type { CompileSettings } from './compile-input.ts'
 import type { Credentials } from './credentials.ts'
 import type { Findings } from './findings.ts'
@@ -7,15 +10,24 @@ import { selects } from './labels.ts'
 import { compareText } from './ordering.ts'
 import { connectionLimits } from './policy/connection-limits.ts'
 import type { DestinationRules, MergedRule, RuleSubset } from './policy/destination-rules.ts'
+import { healthCheckPlan } from './policy/health-check.ts'
 import { loadBalancerPlan } from './policy/load-balancer.ts'
+import { placeEndpoints } from './policy/locality.ts'
 import { outlierPlan } from './policy/outlier.ts'
+import { retryLimits } from './policy/retry-limits.ts'
 import { effectivePolicy, type EffectivePolicy } from './policy/traffic-policy.ts'
+import { tunnelPlan } from './policy/tunnel.ts'
 import { upstreamTls } from './policy/upstream-tls.ts'
 import type { MeshService, MeshServicePort, ServiceDiscovery } from './registry/mesh-service.ts'
 
 /** `outbound|8080|v1|reviews.default.svc.cluster.local`: Istio's cluster name. */
 export function clusterName(port: number, subset: string, host: string): string {
   return `outbound|${port}|${subset}|${host}`
+}
+
+/** `outbound_.8080_.v1_.reviews.default.svc.cluster.local`: the cluster name as a server name. */
+export function passingName(port: number, subset: string, host: string): string {
+  return `outbound_.${port}_.${subset}_.${host}`
 }
 
 export type ClusterLookup =
@@ -27,6 +39,7 @@ export type ClusterLookup =
 /** Makes each cluster once, however many routes reach it. */
 export class ClusterBook {
   readonly #lookups = new Map<string, ClusterLookup>()
+  readonly #passing = new Map<string, ClusterPlan>()
   readonly #rules: DestinationRules
   readonly #credentials: Credentials
   readonly #settings: CompileSettings
@@ -49,46 +62,102 @@ export class ClusterBook {
     const name = clusterName(port.number, subset, service.host)
     const present = this.#lookups.get(name)
     if (present !== undefined) return present
-    const lookup = this.#make(service, port, subset)
+    const lookup = this.#make(service, port, { subset, passing: false })
     this.#lookups.set(name, lookup)
     return lookup
   }
 
+  /**
+   * The cluster for connections that bring their own TLS (AUTO_PASSTHROUGH), under the server name
+   * they come with: no TLS is added to them.
+   */
+  passing(service: MeshService, port: MeshServicePort, subset: string): ClusterPlan | null {
+    const name = passingName(port.number, subset, service.host)
+    const present = this.#passing.get(name)
+    if (present !== undefined) return present
+    const made = this.#make(service, port, { subset, passing: true })
+    if (made.type !== 'found') return null
+    this.#passing.set(name, made.cluster)
+    return made.cluster
+  }
+
+  /** Names of the subsets a service has. */
+  subsetsOf(service: MeshService): readonly string[] {
+    return [...(this.#rules.find(service.host, service.namespace)?.subsets.keys() ?? [])]
+  }
+
   /** Ordered by name. */
   all(): readonly ClusterPlan[] {
-    const plans: ClusterPlan[] = []
+    const plans: ClusterPlan[] = [...this.#passing.values()]
     for (const lookup of this.#lookups.values()) {
       if (lookup.type === 'found') plans.push(lookup.cluster)
     }
     return plans.toSorted((a, b) => compareText(a.name, b.name))
   }
 
-  #make(service: MeshService, port: MeshServicePort, subsetName: string): ClusterLookup {
+  #make(
+    service: MeshService,
+    port: MeshServicePort,
+    { subset: subsetName, passing }: { readonly subset: string; readonly passing: boolean },
+  ): ClusterLookup {
     const rule = this.#rules.find(service.host, service.namespace)
+    if (rule !== null && rule.withheld !== null) return this.#withhold(service, rule.withheld)
     const subset = subsetOf(rule, subsetName)
     if (subset === undefined) {
       return { type: 'no-subset', known: [...(rule?.subsets.keys() ?? [])] }
     }
-    const endpoints = this.#endpoints(service, port, subset)
     const policy = effectivePolicy(rule, subset, port.number)
-    const tls = upstreamTls(policy.tls, service, this.#credentials, this.#findings)
+    const members = this.#endpoints(service, port, subset)
+    const endpoints = placeEndpoints(
+      members,
+      { ...policy, service },
+      this.#settings,
+      this.#findings,
+    )
+    const { meshCertificates } = this.#settings
+    const tls = upstreamTls(
+      passing ? null : policy.tls,
+      { service, port: port.number, subset: subsetName, meshCertificates },
+      this.#credentials,
+      this.#findings,
+    )
     if (tls.type === 'refused') return { type: 'refused' }
+    const protocol = passing ? 'tcp' : this.#protocol(port, policy)
+    const nameOf = passing ? passingName : clusterName
     const cluster = new ClusterPlan({
-      name: clusterName(port.number, subsetName, service.host),
+      name: nameOf(port.number, subsetName, service.host),
       destination: {
         service: service.host,
         serviceName: service.name,
         serviceNamespace: service.source === null ? 'unknown' : service.namespace,
       },
-      protocol: this.#protocol(port, policy),
+      protocol,
       discovery: discoveryOf(service.discovery, endpoints),
       endpoints,
       loadBalancer: loadBalancerPlan(policy.loadBalancer, this.#findings),
-      limits: connectionLimits(policy.connectionPool, this.#settings.mesh),
+      limits: connectionLimits(policy.connectionPool, this.#settings.mesh, this.#settings.limits),
       outlier: outlierPlan(policy.outlierDetection, this.#settings.compat),
+      retries: retryLimits(policy),
       tls: tls.type === 'tls' ? tls.plan : null,
+      clientProtocol: policy.connectionPool?.spec.http?.useClientProtocol ?? false,
+      dnsRefreshMs: dnsRefreshMs(this.#settings.mesh),
+      proxyProtocol: policy.proxyProtocol === null ? null : (policy.proxyProtocol.version ?? 'V1'),
+      tunnel: tunnelPlan(rule, subset),
+      healthCheck: healthCheckPlan(rule, service, protocol === 'http2', this.#findings),
     })
     return { type: 'found', cluster }
+  }
+
+  /** The rule would have said how to encrypt; without it requests would leave in plain text. */
+  #withhold(service: MeshService, rule: Resource<unknown>): ClusterLookup {
+    this.#findings.report(
+      'error',
+      'destination-rule-withheld',
+      { resource: rule, path: ['spec', 'trafficPolicy', 'tls'] },
+      `this DestinationRule has errors and no earlier version that was good: ${service.host} is not reached (503 NC), since requests would leave without the TLS it asks for`,
+      'mend the errors of this rule; to send plain text meanwhile, write tls.mode: DISABLE',
+    )
+    return { type: 'refused' }
   }
 
   #endpoints(
@@ -122,6 +191,13 @@ export class ClusterBook {
     if (own !== 'DEFAULT') return own === 'UPGRADE'
     return this.#settings.mesh.h2UpgradePolicy === 'UPGRADE'
   }
+}
+
+const DEFAULT_DNS_REFRESH_MS = 60_000
+
+/** MeshConfig dnsRefreshRate: how often a name that fails is looked up; others by their TTL. */
+function dnsRefreshMs({ dnsRefreshRate: text }: MeshConfigSpec): number {
+  return (text === undefined ? null : parseDurationMs(text)) ?? DEFAULT_DNS_REFRESH_MS
 }
 
 /** null: the whole service; undefined: no such subset. */

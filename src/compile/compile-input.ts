@@ -1,8 +1,12 @@
+import { type Locality, parseLocality } from '../base/locality.ts'
 import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
 import type { ConfigMapView, FilterFactory } from '../filters/filter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import { type EgressControlSettings, NO_EGRESS_CONTROL } from './egress/egress-control-settings.ts'
+import { NodeLocalities } from './registry/locality-labels.ts'
+import { type LimitFlags, NO_LIMIT_FLAGS } from './limits/limit-table.ts'
 
 /** Everything a compilation depends on: equal input gives an equal snapshot. */
 export interface CompileInput {
@@ -18,9 +22,21 @@ export interface CompileInput {
   readonly meshConfig: MeshConfigSpec | null
   /** Istio's own behaviour where Tidegate differs on purpose. */
   readonly compat: boolean
+  /** `--limit`; absent: none was given. */
+  readonly limits?: LimitFlags
   readonly filterFactories: readonly FilterFactory[]
   /** Rate-limit configuration given by flag, beside the set's ConfigMaps. */
   readonly rateLimitConfigs?: readonly ConfigMapView[]
+  /** `region/zone/subzone` of the gateway (`--locality`); '': the Node's; absent: no gateway was asked. */
+  readonly locality?: string
+  /** The Node the gateway runs on, whose labels stand in for `locality`. */
+  readonly nodeName?: string
+  /** CIDRs of proxies in front that are believed (`--trusted-proxy`); none: numTrustedProxies decides. */
+  readonly trustedProxies?: readonly string[]
+  /** Folder with the workload's certificate for ISTIO_MUTUAL (`--mesh-certs`); absent: /etc/certs. */
+  readonly meshCertificates?: string
+  /** Flags of the egress proxy about its clients; absent: none was given. */
+  readonly egress?: EgressControlSettings
 }
 
 export interface CompileResult {
@@ -38,6 +54,13 @@ export interface CompileSettings {
   readonly domain: string
   readonly mesh: MeshConfigSpec
   readonly compat: boolean
+  readonly limits?: LimitFlags
+  readonly meshCertificates?: string | undefined
+  readonly egress?: EgressControlSettings
+  /** Where the gateway stands; null: not known. */
+  readonly locality: Locality | null
+  /** False where files are only looked at: that no locality is known is no finding then. */
+  readonly localityAsked: boolean
 }
 
 /** Reads the settings out of the input and fills in Istio's defaults. */
@@ -50,5 +73,15 @@ export function settingsOf(input: CompileInput): CompileSettings {
     domain: input.domain,
     mesh,
     compat: input.compat,
+    limits: input.limits ?? NO_LIMIT_FLAGS,
+    meshCertificates: input.meshCertificates,
+    egress: input.egress ?? NO_EGRESS_CONTROL,
+    locality: ownLocality(input),
+    localityAsked: input.locality !== undefined,
   }
+}
+
+function ownLocality({ locality, nodeName, set }: CompileInput): Locality | null {
+  const text = locality || new NodeLocalities(set.nodes).of(nodeName)
+  return text === '' ? null : parseLocality(text)
 }

@@ -9,21 +9,27 @@ import { egressAddresses } from './egress/egress-addresses.ts'
 import { EgressHttp } from './egress/egress-http.ts'
 import { EgressTunnels } from './egress/egress-tunnels.ts'
 import { HostNames } from './egress/host-names.ts'
+import { egressControl } from './egress/sidecar-control.ts'
 import { meshOwners } from './egress/mesh-owners.ts'
+import { parentProxy } from './egress/parent-proxy.ts'
 import { egressPolicy, unknownHost } from './egress/unknown-host.ts'
+import { NO_RULE_SETTINGS } from './envoy-filters-scope.ts'
 import { EnvoyFilterIndex } from './envoy-filters.ts'
 import { Findings } from './findings.ts'
 import { Bindings, reportBindings } from './gateway/bindings.ts'
 import { groupServers } from './gateway/gateway-servers.ts'
 import { HttpTables } from './gateway/http-table.ts'
 import { Listeners } from './gateway/listeners.ts'
+import { PassingChains } from './gateway/passing-chains.ts'
 import { PortTranslation } from './gateway/port-translation.ts'
 import { selectGateways } from './gateway/selection.ts'
 import { TlsChains } from './gateway/tls-chains.ts'
 import { meshSettings } from './mesh-settings.ts'
 import { orderedSet } from './ordering.ts'
 import { DestinationRules } from './policy/destination-rules.ts'
+import { RateLimitPolicies } from './rate-limit-policies.ts'
 import { ServiceRegistry } from './registry/service-registry.ts'
+import { Delegation } from './routes/delegation.ts'
 import { MESH } from './routes/gateway-names.ts'
 import { HttpRules } from './routes/http-rules.ts'
 import { RouteActions } from './routes/route-actions.ts'
@@ -39,10 +45,12 @@ export function compileSnapshot(input: CompileInput): CompileResult {
   const egress = compileEgress(parts)
   const { registry, findings } = parts
   parts.filters.finish()
+  parts.policies.finish()
   parts.rules.reportUnused((host) => registry.all().some((one) => hostCovers(host, one.host)))
   const { generation } = input
   const clusters = parts.clusters.all()
-  const mesh = meshSettings(input.meshConfig, input.compat, findings)
+  const { meshConfig, compat, trustedProxies, limits } = input
+  const mesh = meshSettings(meshConfig, compat, findings, { trustedProxies, limits })
   return {
     snapshot: { generation, listeners, egress, clusters, mesh },
     problems: findings.sorted(),
@@ -57,15 +65,18 @@ function assemble(input: CompileInput) {
   const settings = settingsOf(input)
   const findings = new Findings()
   const registry = new ServiceRegistry(set, settings, findings)
-  const rules = new DestinationRules(set.destinationRules, settings, findings)
+  const rules = new DestinationRules(set.destinationRules, settings, findings, set.withheldRules)
   const credentials = new Credentials(set.secrets, settings.namespace)
   const clusters = new ClusterBook({ rules, credentials, settings, findings })
   const destinations = new Destinations({ registry, clusters, settings, findings })
   const actions = new RouteActions(destinations, settings, findings)
-  const httpRules = new HttpRules(actions, settings, findings)
-  const bindings = new Bindings(set.virtualServices, settings, findings)
+  const delegation = new Delegation(set.virtualServices, settings, findings)
+  const httpRules = new HttpRules({ delegation, actions, settings, findings })
+  const bindings = new Bindings(set.virtualServices, delegation, settings, findings)
   const filters = filterIndex(input, settings.rootNamespace, findings)
-  const filtersFor: FiltersFor = (scope) => filters.filtersFor(scope)
+  const policies = new RateLimitPolicies(set, findings)
+  const filtersFor: FiltersFor = (scope, rule = NO_RULE_SETTINGS) =>
+    filters.filtersFor(scope, policies.added(scope, rule))
   return {
     set,
     settings,
@@ -78,6 +89,7 @@ function assemble(input: CompileInput) {
     httpRules,
     bindings,
     filters,
+    policies,
     filtersFor,
   }
 }
@@ -90,8 +102,22 @@ function compileListeners(parts: Parts): readonly ListenerPlan[] {
   const translation = new PortTranslation(set, settings, findings)
   const groups = groupServers(served, translation, findings)
   const tables = new HttpTables({ bindings, rules: httpRules, filtersFor, findings })
-  const chains = new TlsChains(tables, parts.credentials, findings)
-  return new Listeners({ tables, chains, bindings, destinations, findings }).build(groups)
+  const { credentials, clusters, registry } = parts
+  const passing = new PassingChains({ bindings, destinations, clusters, registry, findings })
+  const chains = new TlsChains({
+    tables,
+    passing,
+    credentials,
+    bindings,
+    destinations,
+    settings,
+    findings,
+  })
+  const listeners = new Listeners({ tables, chains, bindings, destinations, findings }).build(
+    groups,
+  )
+  tables.reportConflicts()
+  return listeners
 }
 
 function compileEgress(parts: Parts): EgressPlan {
@@ -118,7 +144,9 @@ function compileEgress(parts: Parts): EgressPlan {
     http: http.build(owners),
     ...tunnels.build(),
     addresses: egressAddresses(registry, clusters, http),
+    parent: parentProxy({ mesh: settings.mesh, registry, clusters, settings, findings }),
     unknownHost: unknownHost(policy, filtersFor),
+    control: egressControl({ set: parts.set, registry, names, settings, filtersFor, findings }),
   }
 }
 

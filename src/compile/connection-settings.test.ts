@@ -14,9 +14,17 @@ function settingsOf(spec: ConnectionSettingsSpec, compat = false): ConnectionSet
 }
 
 test('without settings those of an edge stand, stricter than EDGE where that breaks nobody', () => {
-  expect(connectionSettings({}, false, new Findings())).toEqual({
+  const { limits, ...settings } = connectionSettings({}, false, new Findings())
+  expect(new Set(limits.map(({ source }) => source))).toEqual(new Set(['default']))
+  expect(settings).toEqual({
     profile: 'SIDECAR',
     bufferBytes: 32_768,
+    egressTunnels: {
+      connectPorts: 'common',
+      maxDurationMs: Infinity,
+      perClient: 1_000,
+      serverName: 'match',
+    },
     headTimeoutMs: 10_000,
     requestTimeoutMs: 300_000,
     streamIdleTimeoutMs: 300_000,
@@ -27,9 +35,14 @@ test('without settings those of an edge stand, stricter than EDGE where that bre
     writeStallTimeoutMs: 30_000,
     tunnelIdleTimeoutMs: 3_600_000,
     tlsHandshakeTimeoutMs: 10_000,
+    lingerBytes: 65_536,
+    lingerTimeoutMs: 1_000,
     maxRequestsPerConnection: 10_000,
     maxHeadBytes: 61_440,
     maxHeaderFields: 100,
+    maxChunkExtensionBytes: 65_536,
+    requestTrailers: 'drop',
+    http10: 'refuse',
     underscoreNames: 'reject',
     paths: { normalize: true, mergeSlashes: false, escapedSlashes: 'keep' },
     preserveHeaderCase: false,
@@ -47,6 +60,7 @@ test('without settings those of an edge stand, stricter than EDGE where that bre
     maxConnectionsPerListener: Infinity,
     maxConnections: null,
     maxConnectionsPerAddress: 1_000,
+    reservedFiles: 64,
   })
 })
 

@@ -87,6 +87,27 @@ export class Credentials {
     return null
   }
 
+  /** Revocation lists (`crl` beside `cacert`, `ca.crl` beside `ca.crt`) of the CA bundle, or null. */
+  revocationList(credentialName: string): string | null {
+    for (const name of [`${credentialName}${CA_SUFFIX}`, credentialName]) {
+      const secret = this.#find(name)
+      if (!secret.found) continue
+      const fields = new SecretFields(secret.value)
+      const own = fields.text('cacert') ?? ''
+      const bundle = fields.text('cacert') ?? fields.text('ca.crt') ?? ''
+      if (bundle === '') continue
+      const list = (own === '' ? fields.text('ca.crl') : fields.text('crl')) ?? ''
+      return list === '' ? null : list
+    }
+    return null
+  }
+
+  /** `kubernetes://namespace/name` of the Secret that is meant. */
+  nameOf(credentialName: string): string {
+    const name = localName(credentialName, this.#namespace) ?? credentialName
+    return `${KUBERNETES_PREFIX}${this.#namespace}/${name}`
+  }
+
   #find(credentialName: string): Found<Resource<SecretBody>> {
     const name = localName(credentialName, this.#namespace)
     if (name === null) {

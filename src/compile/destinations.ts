@@ -15,6 +15,8 @@ export interface DestinationScope {
   readonly listenerPort: number
   /** `mesh`: the client's own destination is known, so a host without endpoints can be passed to it. */
   readonly side: 'gateway' | 'mesh'
+  /** What findings say comes of it when there is no cluster. Default: `requests get 503 NC`. */
+  readonly loss?: string
 }
 
 export interface ResolvedDestination {
@@ -23,6 +25,8 @@ export interface ResolvedDestination {
   readonly cluster: ClusterPlan | null
   /** null: nothing has this host. */
   readonly service: MeshService | null
+  /** Of a ServiceEntry with resolution DYNAMIC_DNS, which leads to the host each client asks for; else 0. */
+  readonly dynamicPort: number
 }
 
 /** Finds the cluster a destination means, or says why there is none. */
@@ -51,31 +55,37 @@ export class Destinations {
     const host = expandHost(written, namespace, this.#settings.domain).toLowerCase()
     const subset = spec.subset ?? ''
     const known = this.#registry.find(host)
-    const service = known ?? this.#bareService(host, spec, place)
+    const service = known ?? this.#bareService(host, spec, place, lossOf(scope))
     const number = this.#port(spec, service, place, scope)
     const name = clusterName(number, subset, host)
-    if (service === null) return { clusterName: name, cluster: null, service: null }
+    if (service === null) return { clusterName: name, cluster: null, service: null, dynamicPort: 0 }
     const port = service.ports.get(number)
     if (port === undefined) {
-      if (spec.port?.number !== undefined) this.#reportPort(service, number, place)
-      return { clusterName: name, cluster: null, service }
-    }
-    if (service.discovery === 'passthrough' && scope.side === 'gateway') {
-      this.#reportPassthrough(service, place)
+      if (spec.port?.number !== undefined) this.#reportPort(service, number, place, lossOf(scope))
+      return { clusterName: name, cluster: null, service, dynamicPort: 0 }
     }
     const lookup = this.#clusters.lookup(service, port, subset)
+    const secure = lookup.type === 'found' && lookup.cluster.tls !== null
+    const dynamicPort = service.isDynamic === true && !secure ? number : 0
+    if (service.discovery === 'passthrough') {
+      if (secure) this.#reportSecure(service, place)
+      else if (scope.side === 'gateway' && dynamicPort === 0) {
+        this.#reportPassthrough(service, place, scope)
+      }
+    }
     if (lookup.type === 'no-subset') {
       this.#findings.report(
         'error',
         'destination-subset-not-found',
         at(place, 'subset'),
-        `no DestinationRule that applies to ${host} has the subset ${subset}: requests get 503 NC`,
+        `no DestinationRule that applies to ${host} has the subset ${subset}: ${lossOf(scope)}`,
         lookup.known.length > 0
           ? `subsets there: ${lookup.known.join(', ')}`
           : 'a DestinationRule is looked up in the namespace of the gateway, of the service, then the root namespace',
       )
     }
-    return { clusterName: name, cluster: lookup.type === 'found' ? lookup.cluster : null, service }
+    const cluster = lookup.type === 'found' ? lookup.cluster : null
+    return { clusterName: name, cluster, service, dynamicPort }
   }
 
   /** Given, else the only port of the service, else the listener's. */
@@ -98,35 +108,52 @@ export class Destinations {
       place,
       served
         ? `${service.host} has several ports (${ports}) and none is given: the port of the listener, ${scope.listenerPort}, is taken`
-        : `${service.host} has ${ports === '' ? 'no ports' : `several ports (${ports})`} and none is given: the port of the listener, ${scope.listenerPort}, is no port of it, so that requests get 503 NC`,
+        : `${service.host} has ${ports === '' ? 'no ports' : `several ports (${ports})`} and none is given: the port of the listener, ${scope.listenerPort}, is no port of it, so that ${lossOf(scope)}`,
       'add port.number to the destination',
     )
     return scope.listenerPort
   }
 
-  #reportPort(service: MeshService, number: number, place: Place): void {
+  #reportPort(service: MeshService, number: number, place: Place, loss: string): void {
     const ports = [...service.ports.keys()].join(', ')
     this.#findings.report(
       'error',
       'destination-port-not-found',
       at(place, 'port'),
-      `${service.host} has no port ${number}: requests get 503 NC`,
+      `${service.host} has no port ${number}: ${loss}`,
       ports === '' ? null : `its ports: ${ports} (a Service's port, not its targetPort)`,
     )
   }
 
-  #reportPassthrough(service: MeshService, place: Place): void {
+  /** Nobody originates TLS for hosts that each client names: refused rather than sent in the clear. */
+  #reportSecure(service: MeshService, place: Place): void {
+    this.#findings.report(
+      'error',
+      'tls-without-endpoints',
+      at(place, 'host'),
+      `a DestinationRule asks for TLS to ${service.host}, whose ServiceEntry has no endpoints of its own (resolution NONE or DYNAMIC_DNS): requests get 503 rather than go in clear text`,
+      'name the hosts in a ServiceEntry with resolution DNS, or let clients speak TLS themselves',
+    )
+  }
+
+  #reportPassthrough(service: MeshService, place: Place, scope: DestinationScope): void {
+    const loss = scope.loss ?? `requests routed to ${service.host} get 503 UH`
     this.#findings.report(
       'warning',
       'destination-without-endpoints',
       at(place, 'host'),
-      `ServiceEntry ${service.source === null ? service.host : describe(service.source)} has no endpoints of its own (resolution NONE or DYNAMIC_DNS): requests routed to ${service.host} get 503 UH`,
-      'use resolution DNS or STATIC for hosts that routes lead to',
+      `ServiceEntry ${service.source === null ? service.host : describe(service.source)} has no endpoints of its own (resolution NONE): ${loss}`,
+      'use resolution DNS or STATIC for hosts that routes lead to, DYNAMIC_DNS for wildcards',
     )
   }
 
   /** An address or outside name that no registry entry has, where the policy lets requests go anywhere. */
-  #bareService(host: string, spec: DestinationSpec, place: Place): MeshService | null {
+  #bareService(
+    host: string,
+    spec: DestinationSpec,
+    place: Place,
+    loss: string,
+  ): MeshService | null {
     const reason = this.#whyNoBareHost(host, spec)
     if (reason !== null) {
       const hidden = this.#registry.hiddenBy(host)
@@ -135,8 +162,8 @@ export class Destinations {
         'destination-host-not-found',
         at(place, 'host'),
         hidden === null
-          ? `no Service or ServiceEntry has the host ${host}: requests get 503 NC`
-          : `${hidden.kind} ${describe(hidden)} has the host ${host}, but exportTo hides it from namespace ${this.#settings.namespace}: requests get 503 NC`,
+          ? `no Service or ServiceEntry has the host ${host}: ${loss}`
+          : `${hidden.kind} ${describe(hidden)} has the host ${host}, but exportTo hides it from namespace ${this.#settings.namespace}: ${loss}`,
         reason,
       )
       return null
@@ -199,6 +226,10 @@ export class Destinations {
     this.#bareHosts.set(host, service)
     return service
   }
+}
+
+function lossOf(scope: DestinationScope): string {
+  return scope.loss ?? 'requests get 503 NC'
 }
 
 function at(place: Place, ...steps: (string | number)[]): Place {

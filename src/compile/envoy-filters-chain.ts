@@ -1,4 +1,4 @@
-import type { FilterFactory, FilterLayer } from '../filters/filter.ts'
+import type { FilterFactory, FilterLayer, RuleField } from '../filters/filter.ts'
 import { mergeObjects } from './envoy-filters-merge.ts'
 import type { HttpFilterPatch } from './envoy-filters-patch.ts'
 
@@ -11,13 +11,23 @@ const BUILT_IN = [
   'istio.alpn',
   'envoy.filters.http.fault',
   'envoy.filters.http.cors',
+  'tidegate.rate_limit_policy',
   'istio.stats',
   ROUTER,
 ] as const
 
+/** Built-in filters that do what a rule of a VirtualService says. */
+const RULE_FIELDS: Readonly<Record<string, RuleField>> = {
+  'envoy.filters.http.fault': 'fault',
+  'envoy.filters.http.cors': 'corsPolicy',
+  'tidegate.rate_limit_policy': 'rateLimitPolicies',
+}
+
 /** One HTTP filter of a listener. Built-in ones have no patch. */
 interface ChainFilter {
   readonly name: string
+  /** The field of the route's rule that a built-in filter reads, or null. */
+  readonly field: RuleField | null
   readonly factory: FilterFactory | null
   readonly layer: FilterLayer | null
   readonly patch: HttpFilterPatch | null
@@ -39,6 +49,7 @@ export interface HttpChain {
 export function buildChain(patches: readonly HttpFilterPatch[]): HttpChain {
   let chain: ChainFilter[] = BUILT_IN.map((name) => ({
     name,
+    field: RULE_FIELDS[name] ?? null,
     factory: null,
     layer: null,
     patch: null,
@@ -61,7 +72,7 @@ export function buildChain(patches: readonly HttpFilterPatch[]): HttpChain {
   }
   const router = chain.findIndex(({ name, patch }) => name === ROUTER && patch === null)
   return {
-    running: chain.slice(0, router).filter(({ patch }) => patch !== null),
+    running: chain.slice(0, router).filter(({ patch, field }) => patch !== null || field !== null),
     behindRouter: chain.slice(router + 1),
     withoutAnchor,
     onBuiltIn,
@@ -91,7 +102,7 @@ function applyPatch(
   at: number | null,
 ): ChainFilter[] {
   const { filterName: name, factory, layer } = patch
-  const filter: ChainFilter = { name, factory, layer, patch }
+  const filter: ChainFilter = { name, field: null, factory, layer, patch }
   switch (patch.operation) {
     case 'ADD':
       return [...chain, filter]
@@ -114,6 +125,7 @@ function merged(filter: ChainFilter, patch: HttpFilterPatch): ChainFilter {
   if (filter.patch === null || filter.layer === null || patch.layer === null) return filter
   return {
     name: patch.filterName === '' ? filter.name : patch.filterName,
+    field: null,
     factory: filter.factory,
     layer: {
       value: mergeObjects(filter.layer.value, patch.layer.value),

@@ -2,6 +2,7 @@ import type { EnvoyFilterSpec } from '../config/kinds/envoy-filter.ts'
 import type { Problem, Severity } from '../config/problems.ts'
 import { refOf, type Resource } from '../config/resource.ts'
 import type { ConfigMapView, FilterCompileContext } from '../filters/filter.ts'
+import { compileStringMatch } from '../routing/string-match.ts'
 import type { PatchSource } from './envoy-filters-patch.ts'
 
 type Path = readonly (string | number)[]
@@ -53,6 +54,7 @@ export class PatchReporter {
   contextFor(configMaps: readonly ConfigMapView[]): FilterCompileContext {
     return {
       configMaps,
+      stringMatcher: (match) => compileStringMatch(match, { ignoreCase: false }),
       report: ({ code, severity, origin, message, hint }) => {
         const { kind, namespace, name, path } = origin
         const resource = this.#resources.get(`${kind}/${namespace}/${name}`)

@@ -1,4 +1,5 @@
-import type { RouteKind } from '../filters/filter.ts'
+import type { FilterLayer, RouteKind, RuleField } from '../filters/filter.ts'
+import type { RouteOrigin } from '../routing/route.ts'
 
 type PatchContext = 'GATEWAY' | 'SIDECAR_OUTBOUND'
 
@@ -18,7 +19,14 @@ export interface RouteScope {
   /** VirtualService `http[].name`, or ''. */
   readonly routeName: string
   readonly action: RouteKind
+  /** The resource that wrote the route; absent: nobody did. */
+  readonly origin?: Pick<RouteOrigin, 'kind' | 'namespace' | 'name'>
 }
+
+/** What a route's rule says to the filters of Istio's own chain. */
+export type RuleSettings = Readonly<Partial<Record<RuleField, FilterLayer>>>
+
+export const NO_RULE_SETTINGS: RuleSettings = {}
 
 /** A port number of EnvoyFilter may be the Gateway's or the one the listener is bound to. */
 export function hasPort(scope: RouteScope, port: number): boolean {

@@ -18,7 +18,6 @@ export function hintForTarget(applyTo: string): string {
 }
 
 const BY_FILTER: readonly (readonly [fragment: string, hint: string])[] = [
-  ['local_ratelimit', 'Use the global rate limit filter: without Redis it counts in this process.'],
   ['lua', 'Use VirtualService headers, rewrite or redirect, or a Fastify plugin (--plugin).'],
   ['wasm', 'Use a Fastify plugin (--plugin).'],
   ['golang', 'Use a Fastify plugin (--plugin).'],

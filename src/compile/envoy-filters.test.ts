@@ -493,15 +493,6 @@ describe('findings', () => {
       /VirtualService headers/,
     ],
     [
-      'local rate limiting',
-      insert('l', 'INSERT_FIRST', null, {
-        type: 'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
-      }),
-      'envoy-filter-not-supported',
-      /LocalRateLimit/,
-      /global rate limit/,
-    ],
-    [
       'another target',
       { applyTo: 'LISTENER', patch: { operation: 'MERGE', value: {} } },
       'envoy-filter-not-supported',

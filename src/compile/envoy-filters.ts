@@ -7,6 +7,7 @@ import type {
   FilterFactory,
   FilterLayer,
   FilterSettings,
+  RuleField,
 } from '../filters/filter.ts'
 import { isJsonObject } from './envoy-filters-canonical.ts'
 import { buildChain, type HttpChain } from './envoy-filters-chain.ts'
@@ -25,7 +26,7 @@ import {
   type RoutePatch,
 } from './envoy-filters-patch.ts'
 import { PatchReporter } from './envoy-filters-reporter.ts'
-import type { RouteScope } from './envoy-filters-scope.ts'
+import { NO_RULE_SETTINGS, type RouteScope, type RuleSettings } from './envoy-filters-scope.ts'
 import { excludedByProxy, labelsMatch, selectEnvoyFilters } from './envoy-filters-select.ts'
 import { explainMiss } from './envoy-filters-unmatched.ts'
 import { hintForTarget } from './envoy-filters-unsupported.ts'
@@ -72,19 +73,27 @@ export class EnvoyFilterIndex {
   /** Own label sets that a Gateway's selector matches; null: all. */
   readonly #gatewayIdentities = new Map<string, ReadonlySet<number> | null>()
   readonly #chains = new Map<string, HttpChain>()
+  readonly #fieldFactories = new Map<RuleField, FilterFactory>()
   readonly #scopes: RouteScope[] = []
 
   constructor(input: EnvoyFilterInput) {
     this.#input = input
     this.#reporter = new PatchReporter((problem) => input.report(problem))
     this.#context = this.#reporter.contextFor(input.configMaps)
+    for (const factory of input.factories) {
+      if (factory.field !== undefined) this.#fieldFactories.set(factory.field, factory)
+    }
     this.#indexGateways()
     this.#readFilters()
   }
 
-  /** The filters that do something on this route, in order of execution. */
-  filtersFor(route: RouteScope): readonly Filter[] {
-    if (this.#httpFilters.length === 0 && this.#routePatches.length === 0) return NO_FILTERS
+  /**
+   * The filters that do something on this route, in order of execution: those its rule asks for
+   * (`rule`) at their places in Istio's chain, and those that patches inserted around them.
+   */
+  filtersFor(route: RouteScope, rule: RuleSettings = NO_RULE_SETTINGS): readonly Filter[] {
+    const isPatched = this.#httpFilters.length > 0 || this.#routePatches.length > 0
+    if (!isPatched && rule === NO_RULE_SETTINGS) return NO_FILTERS
     this.#scopes.push(route)
     const chain = this.#chainFor(route)
     let virtualHost: readonly FilterLayer[] = []
@@ -97,7 +106,9 @@ export class EnvoyFilterIndex {
       else routeLayers = addLayer(routeLayers, layer, operation)
     }
     const filters: Filter[] = []
-    for (const { name, factory, layer } of chain.running) {
+    for (const { name, field, factory: inserted, layer: patched } of chain.running) {
+      const factory = field === null ? inserted : (this.#fieldFactories.get(field) ?? null)
+      const layer = field === null ? patched : (rule[field] ?? null)
       if (factory === null || layer === null) continue
       const settings: FilterSettings = {
         listener: layer,
@@ -255,7 +266,8 @@ export class EnvoyFilterIndex {
 
   #notePatchUse(candidate: Candidate<RoutePatch>, chain: HttpChain): void {
     const perFilter = candidate.patch.layer.value['typedPerFilterConfig']
-    for (const { name, factory } of chain.running) {
+    for (const { name, field, factory } of chain.running) {
+      if (field !== null) continue
       if (factory !== null) candidate.effective = true
       if (isJsonObject(perFilter) && name in perFilter) candidate.perFilterNames.add(name)
     }

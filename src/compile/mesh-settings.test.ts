@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import { connectionSettings } from './connection-settings.ts'
 import { Findings } from './findings.ts'
 import { meshSettings } from './mesh-settings.ts'
@@ -14,6 +15,19 @@ describe('MeshConfig settings', () => {
         jsonFormat: null,
       },
       trustedProxies: 0,
+      trustedPeers: null,
+      proxyProtocol: false,
+      foreignForwardedHost: false,
+      forwardedHost: false,
+      forwardedPort: false,
+      clientCert: {
+        mode: 'SANITIZE_SET',
+        subject: true,
+        cert: true,
+        chain: false,
+        dns: true,
+        uri: true,
+      },
       serverHeader: 'istio-envoy',
       requestIdHeader: true,
       attemptCountHeader: true,
@@ -93,5 +107,54 @@ describe('MeshConfig settings', () => {
       connections: { paths: { normalize: false } },
       drainDurationMs: 5000,
     })
+  })
+})
+
+describe('what the edge says of clients', () => {
+  const settings = (defaultConfig: MeshConfigSpec['defaultConfig'], compat = false) =>
+    meshSettings({ ...(defaultConfig && { defaultConfig }) }, compat, new Findings())
+
+  test('a negative number of trusted proxies is none, with a finding', () => {
+    const findings = new Findings()
+    const mesh = { defaultConfig: { gatewayTopology: { numTrustedProxies: -1 } } }
+    expect(meshSettings(mesh, false, findings).trustedProxies).toBe(0)
+    expect(findings.sorted().map(({ code }) => code)).toEqual(['trusted-proxies-negative'])
+  })
+
+  test('trusted peers are those of the flag', () => {
+    const { trustedPeers } = meshSettings(null, false, new Findings(), {
+      trustedProxies: ['10.0.0.0/8'],
+    })
+    expect([trustedPeers!.has('10.1.1.1'), trustedPeers!.has('11.1.1.1')]).toEqual([true, false])
+  })
+
+  test("--compat lets a stranger's x-forwarded-host pass", () => {
+    expect(settings({}, true).foreignForwardedHost).toBe(true)
+  })
+
+  test.each([
+    ['UNDEFINED', 'SANITIZE_SET'],
+    ['SANITIZE', 'SANITIZE'],
+    ['APPEND_FORWARD', 'APPEND_FORWARD'],
+  ] as const)('forwardClientCertDetails %s means %s', (forwardClientCertDetails, mode) => {
+    const { clientCert } = settings({ gatewayTopology: { forwardClientCertDetails } })
+    expect(clientCert).toMatchObject({ mode, cert: true })
+  })
+
+  test('setCurrentClientCertDetails brings defaults of its own', () => {
+    const proxyHeaders = { setCurrentClientCertDetails: { chain: true, dns: false } }
+    expect(settings({ proxyHeaders }).clientCert).toEqual({
+      mode: 'SANITIZE_SET',
+      subject: true,
+      cert: false,
+      chain: true,
+      dns: false,
+      uri: true,
+    })
+  })
+
+  test('xForwardedHost and xForwardedPort', () => {
+    const proxyHeaders = { xForwardedHost: { enabled: true }, xForwardedPort: { enabled: true } }
+    expect(settings({ proxyHeaders })).toMatchObject({ forwardedHost: true, forwardedPort: true })
   })
 })

@@ -2,7 +2,7 @@ import type { ResourceSet } from '../config/resource-set.ts'
 import type { Resource } from '../config/resource.ts'
 
 /** Istio's order of resources: creationTimestamp (undated last), then name, then namespace. */
-function byAge(a: Resource<unknown>, b: Resource<unknown>): number {
+export function byAge(a: Resource<unknown>, b: Resource<unknown>): number {
   const ageA = a.metadata.creationTimestamp ?? Number.MAX_SAFE_INTEGER
   const ageB = b.metadata.creationTimestamp ?? Number.MAX_SAFE_INTEGER
   if (ageA !== ageB) return ageA - ageB
@@ -23,10 +23,12 @@ export function orderedSet(set: ResourceSet): ResourceSet {
     gateways: set.gateways.toSorted(byAge),
     virtualServices: set.virtualServices.toSorted(byAge),
     destinationRules: set.destinationRules.toSorted(byAge),
+    withheldRules: set.withheldRules.toSorted(byAge),
     serviceEntries: set.serviceEntries.toSorted(byAge),
     workloadEntries: set.workloadEntries.toSorted(byAge),
     sidecars: set.sidecars.toSorted(byAge),
     envoyFilters: set.envoyFilters.toSorted(byAge),
+    rateLimitPolicies: set.rateLimitPolicies.toSorted(byAge),
     services: set.services.toSorted(byAge),
     endpointSlices: set.endpointSlices.toSorted(byAge),
     endpoints: set.endpoints.toSorted(byAge),
@@ -34,5 +36,6 @@ export function orderedSet(set: ResourceSet): ResourceSet {
     secrets: set.secrets.toSorted(byAge),
     configMaps: set.configMaps.toSorted(byAge),
     namespaces: set.namespaces.toSorted(byAge),
+    nodes: set.nodes.toSorted(byAge),
   }
 }

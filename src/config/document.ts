@@ -1,4 +1,4 @@
-import { Lexer, LineCounter, parseDocument, type YAMLError } from 'yaml'
+import { Lexer, LineCounter, parseDocument as parseYaml, type YAMLError } from 'yaml'
 import { splitDocuments, type DocumentText } from './document-text.ts'
 import { NodeReader, type NodeFinding } from './node-value.ts'
 import { columnOf, lineOf, type PositionTree } from './position-tree.ts'
@@ -46,14 +46,15 @@ export function parseDocuments(text: string, file: string | null): ParsedFile {
   const documents: ParsedDocument[] = []
   const problems: Problem[] = []
   for (const part of splitDocuments(text)) {
-    const parsed = parseOne(part, file)
+    const parsed = parseDocument(part, file)
     if (Array.isArray(parsed)) problems.push(...parsed)
     else if (parsed !== null) documents.push(parsed)
   }
   return { documents, problems }
 }
 
-function fileProblem(text: string): Problem | null {
+/** Why a file is not read at all, or null; its `file` is left to the caller. */
+export function fileProblem(text: string): Problem | null {
   if (exceeds(text, MAX_FILE_BYTES)) {
     const message = `the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB and was not read`
     return syntaxProblem('file-too-large', message, 'split it into several files')
@@ -69,11 +70,14 @@ function fileProblem(text: string): Problem | null {
 }
 
 /** `null` for an empty document, Problems for one that cannot be read. */
-function parseOne(part: DocumentText, file: string | null): ParsedDocument | Problem[] | null {
+export function parseDocument(
+  part: DocumentText,
+  file: string | null,
+): ParsedDocument | Problem[] | null {
   const tooLarge = sizeProblem(part.text)
   if (tooLarge !== null) return [{ ...tooLarge, file, line: part.line, column: 1 }]
   const lines = new LineCounter()
-  const document = parseDocument(part.text, {
+  const document = parseYaml(part.text, {
     version: '1.2',
     schema: 'core',
     // NodeReader looks for duplicates itself: the parser's own check is quadratic.

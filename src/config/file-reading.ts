@@ -1,13 +1,8 @@
-import { parseDocuments, type ParsedDocument } from './document.ts'
-import { isMapping } from './mapping.ts'
-import { nearest } from './position-tree.ts'
+import { fileProblem } from './document.ts'
+import { movedReading, readDocument, type DocumentReading } from './document-reading.ts'
+import { splitDocuments } from './document-text.ts'
 import type { Problem } from './problems.ts'
-import {
-  readResource,
-  type DocumentItem,
-  type ReadingOptions,
-  type ResourceReading,
-} from './resource-reading.ts'
+import type { ReadingOptions, ResourceReading } from './resource-reading.ts'
 
 /** A file as a source found it. */
 export interface SourceFile {
@@ -20,63 +15,67 @@ export interface SourceFile {
 export interface FileReading {
   readonly path: string
   readonly resources: readonly ResourceReading[]
+  /** Everything found in the file, in the order of lines. */
   readonly problems: readonly Problem[]
   /** Some document could not be read or named: it may have held any resource of this file. */
   readonly uncertain: boolean
+  /** By text, for the next reading of the file. */
+  readonly documents: ReadonlyMap<string, DocumentReading>
 }
 
-export function readFile(file: SourceFile, options: ReadingOptions): FileReading {
-  const { path } = file
-  if (file.text === null) {
+const NO_DOCUMENTS: ReadonlyMap<string, DocumentReading> = new Map()
+
+/**
+ * Reads a file. Documents that stood in the file at its reading before, wherever, are not parsed and
+ * judged again.
+ */
+export function readFile(
+  file: SourceFile,
+  options: ReadingOptions,
+  before: ReadonlyMap<string, DocumentReading> = NO_DOCUMENTS,
+): FileReading {
+  const { path, text } = file
+  if (text === null) {
     const message = `the file cannot be read: ${file.error ?? 'it has no text'}`
-    const problem: Problem = {
-      code: 'unreadable-file',
-      severity: 'error',
-      ref: null,
-      path: [],
-      message,
-      hint: null,
-      file: path,
-      line: null,
-      column: null,
+    return unread(path, problemOf(path, message), true)
+  }
+  const problem = fileProblem(text)
+  if (problem !== null) return unread(path, { ...problem, file: path }, true)
+  const documents = new Map<string, DocumentReading>()
+  const resources: ResourceReading[] = []
+  const problems: Problem[] = []
+  let uncertain = false
+  for (const part of splitDocuments(text)) {
+    const known = documents.get(part.text) ?? before.get(part.text)
+    const reading =
+      (known === undefined ? null : movedReading(known, part.line)) ??
+      readDocument(part, path, options)
+    documents.set(part.text, reading)
+    for (const problem of reading.problems) problems.push(problem)
+    for (const resource of reading.resources) {
+      resources.push(resource)
+      for (const problem of resource.problems) problems.push(problem)
     }
-    return { path, resources: [], problems: [problem], uncertain: true }
+    if (reading.uncertain) uncertain = true
   }
-  const parsed = parseDocuments(file.text, path)
-  const items = parsed.documents.flatMap((document) => unpackList(document, path))
-  const resources = items.map((item) => readResource(item, options))
-  const unnamed = resources.some((reading) => reading.ref === null && reading.skipped === null)
-  const uncertain = unnamed || parsed.problems.some((problem) => problem.severity === 'error')
-  return { path, resources, problems: parsed.problems, uncertain }
+  problems.sort((left, right) => (left.line ?? 0) - (right.line ?? 0))
+  return { path, resources, problems, uncertain, documents }
 }
 
-/** `kind: List` and the typed lists (`VirtualServiceList`) that kubectl prints. */
-function unpackList(document: ParsedDocument, file: string): DocumentItem[] {
-  const { value, positions, problems } = document
-  const list = isMapping(value) ? value : {}
-  const { kind, items, apiVersion } = list
-  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) {
-    return [{ value, positions, file, problems }]
-  }
-  const inherited = kind === 'List' ? null : { apiVersion, kind: kind.slice(0, -'List'.length) }
-  return items.map((item: unknown, index) => ({
-    value: inherited === null ? item : withType(item, inherited),
-    positions: nearest(positions, ['items', index]),
+function unread(path: string, problem: Problem, uncertain: boolean): FileReading {
+  return { path, resources: [], problems: [problem], uncertain, documents: NO_DOCUMENTS }
+}
+
+function problemOf(file: string, message: string): Problem {
+  return {
+    code: 'unreadable-file',
+    severity: 'error',
+    ref: null,
+    path: [],
+    message,
+    hint: null,
     file,
-    problems: problems.flatMap((problem) => ownProblem(problem, index)),
-  }))
-}
-
-/** The API server leaves apiVersion and kind out of the items of a typed list. */
-function withType(item: unknown, inherited: { apiVersion: unknown; kind: string }): unknown {
-  if (!isMapping(item) || 'kind' in item) return item
-  return Object.freeze(Object.assign(Object.create(null), inherited, item))
-}
-
-/** A finding of the list's document, as the item it belongs to has it; others belong to the first. */
-function ownProblem(problem: Problem, index: number): Problem[] {
-  const [field, position, ...path] = problem.path
-  if (field === 'items' && typeof position === 'number')
-    return position === index ? [{ ...problem, path }] : []
-  return index === 0 ? [problem] : []
+    line: null,
+    column: null,
+  }
 }

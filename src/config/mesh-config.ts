@@ -5,7 +5,6 @@ import { isMapping } from './mapping.ts'
 import type { Problem } from './problems.ts'
 import type { ResourceSet } from './resource-set.ts'
 import {
-  any,
   boolean,
   duration,
   ignored,
@@ -16,6 +15,7 @@ import {
   string,
   map,
 } from './schema.ts'
+import { localityLbSetting } from './kinds/istio-common.ts'
 import { checkShape } from './shape.ts'
 
 /** ProxyConfig.connectionSettings: what a connection from a client may cost. */
@@ -56,6 +56,7 @@ export type ConnectionSettingsSpec = Infer<typeof connectionSettings>
 export const meshConfigSchema = object({
   outboundTrafficPolicy: object({
     mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS'),
+    egressProxy: object({ host: string, subset: string, port: object({ number: integer }) }),
   }),
   connectTimeout: duration,
   tcpKeepalive: object({ probes: integer, time: duration, interval: duration }),
@@ -63,6 +64,9 @@ export const meshConfigSchema = object({
     attempts: integer,
     perTryTimeout: duration,
     retryOn: string,
+    retryRemoteLocalities: ignored(boolean, 'a retry stays in the localities in use'),
+    retryIgnorePreviousHosts: boolean,
+    backoff: duration,
   }),
   accessLogFile: string,
   accessLogFormat: string,
@@ -71,6 +75,7 @@ export const meshConfigSchema = object({
     normalization: oneOf('DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'),
   }),
   h2UpgradePolicy: oneOf('DO_NOT_UPGRADE', 'UPGRADE'),
+  localityLbSetting,
   rootNamespace: string,
   trustDomain: ignored(string, 'mesh identities are not checked'),
   proxyHttpPort: integer,
@@ -83,11 +88,15 @@ export const meshConfigSchema = object({
   defaultConfig: object({
     gatewayTopology: object({
       numTrustedProxies: integer,
-      forwardClientCertDetails: ignored(string, 'client certificates are not asked for'),
-      proxyProtocol: ignored(
-        any,
-        'PROXY headers are not read: a connection that begins with one gets 400',
+      forwardClientCertDetails: oneOf(
+        'UNDEFINED',
+        'SANITIZE',
+        'FORWARD_ONLY',
+        'APPEND_FORWARD',
+        'SANITIZE_SET',
+        'ALWAYS_FORWARD_ONLY',
       ),
+      proxyProtocol: object({}),
     }),
     proxyHeaders: object({
       server: object({ disabled: boolean, value: string }),
@@ -95,6 +104,15 @@ export const meshConfigSchema = object({
       attemptCount: object({ disabled: boolean }),
       envoyDebugHeaders: object({ disabled: boolean }),
       preserveHttp1HeaderCase: boolean,
+      setCurrentClientCertDetails: object({
+        subject: boolean,
+        cert: boolean,
+        chain: boolean,
+        dns: boolean,
+        uri: boolean,
+      }),
+      xForwardedHost: object({ enabled: boolean }),
+      xForwardedPort: object({ enabled: boolean }),
     }),
     connectionSettings,
     drainDuration: duration,

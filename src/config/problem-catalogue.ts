@@ -4,6 +4,7 @@ import { documentProblems } from './problem-catalogue/documents.ts'
 import type { Catalogue } from './problem-catalogue/entry.ts'
 import { gatewayProblems } from './problem-catalogue/gateway.ts'
 import { otherKindProblems } from './problem-catalogue/other-kinds.ts'
+import { rateLimitPolicyProblems } from './problem-catalogue/rate-limit-policy.ts'
 import { valueProblems } from './problem-catalogue/values.ts'
 import { virtualServiceProblems } from './problem-catalogue/virtual-service.ts'
 
@@ -15,6 +16,7 @@ export const catalogueChapters: readonly (readonly [title: string, codes: Catalo
   ['VirtualService', virtualServiceProblems],
   ['DestinationRule', destinationRuleProblems],
   ['ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter', otherKindProblems],
+  ['Rate limits', rateLimitPolicyProblems],
   ['Resources together', compilationProblems],
 ]
 

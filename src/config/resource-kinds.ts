@@ -1,5 +1,6 @@
 import { closest } from '../base/closest.ts'
 import { istioKinds } from './kinds/rules.ts'
+import { OWN_GROUP, OWN_VERSION, ownKinds } from './kinds/own-kinds.ts'
 import { kubernetesKinds } from './kinds/kubernetes-kinds.ts'
 import { metadataSchema } from './metadata.ts'
 import type { ResourceSet } from './resource-set.ts'
@@ -11,9 +12,12 @@ const ISTIO_VERSIONS: ReadonlySet<string> = new Set(['v1', 'v1beta1', 'v1alpha3'
 /** A kind the gateway reads, and how its documents are checked. */
 export interface ResourceKind {
   readonly name: string
+  /** Istio's or our own: unknown fields are refused, `spec` is needed, the kind has rules. */
   readonly istio: boolean
   readonly body: 'spec' | 'document'
   readonly clusterScoped: boolean
+  /** `status` is read too, and kept beside the spec. */
+  readonly keepsStatus: boolean
   /** The whole document. */
   readonly document: ObjectSchema<Fields>
   readonly list: keyof ResourceSet
@@ -29,7 +33,8 @@ export type KindLookup =
       readonly hint: string | null
     }
 
-const LISTS: Readonly<Record<string, keyof ResourceSet>> = {
+/** Which list of a set holds the resources of a kind. */
+export const RESOURCE_LISTS: Readonly<Record<string, keyof ResourceSet>> = {
   Gateway: 'gateways',
   VirtualService: 'virtualServices',
   DestinationRule: 'destinationRules',
@@ -37,6 +42,7 @@ const LISTS: Readonly<Record<string, keyof ResourceSet>> = {
   WorkloadEntry: 'workloadEntries',
   Sidecar: 'sidecars',
   EnvoyFilter: 'envoyFilters',
+  RateLimitPolicy: 'rateLimitPolicies',
   Service: 'services',
   EndpointSlice: 'endpointSlices',
   Endpoints: 'endpoints',
@@ -44,6 +50,7 @@ const LISTS: Readonly<Record<string, keyof ResourceSet>> = {
   Secret: 'secrets',
   ConfigMap: 'configMaps',
   Namespace: 'namespaces',
+  Node: 'nodes',
 }
 
 /** Kinds of Istio's networking group that say nothing an edge needs. */
@@ -62,6 +69,7 @@ export function findKind(apiVersion: string, kind: string): KindLookup {
     if (ISTIO_VERSIONS.has(version)) return { known: istio }
     return wrongVersion(`${apiVersion} is not a version of ${kind}`)
   }
+  if (group === OWN_GROUP) return findOwnKind(apiVersion, version, kind)
   const own = kubernetesKinds.get(kind)
   const known = kinds.get(`kubernetes ${kind}`)
   if (own !== undefined && known !== undefined) {
@@ -84,6 +92,7 @@ export function findKind(apiVersion: string, kind: string): KindLookup {
 /** The apiVersion a kind is usually written with, or null when the kind is not ours. */
 export function usualApiVersion(kind: string): string | null {
   if (kinds.has(`istio ${kind}`)) return `${ISTIO_GROUP}/v1`
+  if (ownKinds.has(kind)) return `${OWN_GROUP}/${OWN_VERSION}`
   return kubernetesKinds.get(kind)?.apiVersions[0] ?? null
 }
 
@@ -93,6 +102,21 @@ function unknownIstioKind(kind: string): KindLookup {
   return { mistake: `${ISTIO_GROUP} has no kind ${kind}`, field: 'kind', hint }
 }
 
+function findOwnKind(apiVersion: string, version: string, kind: string): KindLookup {
+  const known = kinds.get(`own ${kind}`)
+  if (known === undefined) {
+    const meant = closest(kind, ownKinds.keys())
+    const hint = meant === null ? null : `did you mean ${meant}?`
+    return { mistake: `${OWN_GROUP} has no kind ${kind}`, field: 'kind', hint }
+  }
+  if (version === OWN_VERSION) return { known }
+  return {
+    mistake: `${apiVersion} is not a version of ${kind}`,
+    field: 'apiVersion',
+    hint: `write ${OWN_GROUP}/${OWN_VERSION}`,
+  }
+}
+
 function wrongVersion(mistake: string): KindLookup {
   return { mistake, field: 'apiVersion', hint: `write ${ISTIO_GROUP}/v1` }
 }
@@ -100,26 +124,32 @@ function wrongVersion(mistake: string): KindLookup {
 function allKinds(): ReadonlyMap<string, ResourceKind> {
   const all = new Map<string, ResourceKind>()
   const envelope = { apiVersion: string, kind: string, metadata: metadataSchema }
-  for (const [name, { schema }] of istioKinds) {
+  const strict = [...istioKinds].map((entry) => ['istio', ...entry] as const)
+  const own = [...ownKinds].map((entry) => ['own', ...entry] as const)
+  for (const [group, name, { schema }] of [...strict, ...own]) {
     const document = object({ ...envelope, spec: schema, status: any })
-    all.set(`istio ${name}`, {
+    all.set(`${group} ${name}`, {
       name,
       istio: true,
       body: 'spec',
       clusterScoped: false,
+      keepsStatus: false,
       document,
       list: listOf(name),
     })
   }
-  for (const [name, { schema, body, clusterScoped }] of kubernetesKinds) {
+  for (const [name, { schema, body, clusterScoped, status }] of kubernetesKinds) {
     const document = object(
-      body === 'spec' ? { ...envelope, spec: schema } : { ...envelope, ...schema.fields },
+      body === 'spec'
+        ? { ...envelope, spec: schema, ...(status === undefined ? {} : { status }) }
+        : { ...envelope, ...schema.fields },
     )
     all.set(`kubernetes ${name}`, {
       name,
       istio: false,
       body,
       clusterScoped,
+      keepsStatus: status !== undefined,
       document,
       list: listOf(name),
     })
@@ -128,7 +158,7 @@ function allKinds(): ReadonlyMap<string, ResourceKind> {
 }
 
 function listOf(kind: string): keyof ResourceSet {
-  const list = LISTS[kind]
+  const list = RESOURCE_LISTS[kind]
   if (list === undefined) throw new Error(`no list of the resource set holds ${kind}`)
   return list
 }

@@ -13,10 +13,12 @@ export function buildResourceSet(entries: Iterable<Listed>): ResourceSet {
     gateways: [],
     virtualServices: [],
     destinationRules: [],
+    withheldRules: [],
     serviceEntries: [],
     workloadEntries: [],
     sidecars: [],
     envoyFilters: [],
+    rateLimitPolicies: [],
     services: [],
     endpointSlices: [],
     endpoints: [],
@@ -24,6 +26,7 @@ export function buildResourceSet(entries: Iterable<Listed>): ResourceSet {
     secrets: [],
     configMaps: [],
     namespaces: [],
+    nodes: [],
   }
   for (const { list, resource } of entries) lists[list].push(resource)
   for (const list of Object.values(lists)) Object.freeze(list.sort(byAge))

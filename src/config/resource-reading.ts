@@ -2,8 +2,10 @@ import { canonicalDigest } from '../base/digest.ts'
 import { closest } from '../base/closest.ts'
 import { DocumentFindings } from './document-findings.ts'
 import { DocumentLocation } from './document-location.ts'
+import { ownKinds } from './kinds/own-kinds.ts'
 import { istioKinds } from './kinds/rules.ts'
 import { mergeSecretData } from './kinds/secret-data.ts'
+import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
 import type { SecretBody } from './kinds/kubernetes.ts'
 import { isMapping } from './mapping.ts'
 import { readMetadata, type metadataSchema } from './metadata.ts'
@@ -14,6 +16,7 @@ import { findKind, usualApiVersion, type ResourceKind } from './resource-kinds.t
 import type { Metadata, Resource } from './resource.ts'
 import { checkShape } from './shape.ts'
 import type { Infer } from './schema.ts'
+import { withheldRule } from './withheld-rule.ts'
 
 /** One document (or one item of a List), parsed and not yet judged. */
 export interface DocumentItem {
@@ -33,6 +36,8 @@ export interface ResourceReading {
   readonly kind: ResourceKind | null
   /** Null when an error keeps it out. */
   readonly resource: Resource<unknown> | null
+  /** What stands in for a DestinationRule that asks for TLS and has errors; see withheldRule. */
+  readonly withheld: Resource<DestinationRuleSpec> | null
   /** A kind that is none of ours. */
   readonly skipped: { readonly apiVersion: string; readonly kind: string } | null
   readonly problems: readonly Problem[]
@@ -62,14 +67,16 @@ export function readResource(item: DocumentItem, options: ReadingOptions): Resou
     // A foreign document is not ours to judge, but for what kept us from knowing it.
     const problems =
       skipped === null ? [...item.problems, ...findings.bounded()] : findings.bounded()
-    return { file, line, ref: null, kind: null, resource: null, skipped, problems }
+    return { file, line, ref: null, kind: null, resource: null, withheld: null, skipped, problems }
   }
   const { ref, kind } = identity
   findings.ref = ref
   for (const problem of item.problems) findings.problems.push({ ...problem, ref })
   const resource = readBody(item.value, identity, findings, location, options)
   const accepted = resource !== null && !findings.failed ? resource : null
-  return { file, line, ref, kind, resource: accepted, skipped: null, problems: findings.bounded() }
+  const problems = findings.bounded()
+  const withheld = accepted === null ? withheldRule(item.value, identity, location) : null
+  return { file, line, ref, kind, resource: accepted, withheld, skipped: null, problems }
 }
 
 function readBody(
@@ -111,20 +118,32 @@ function readBody(
     spec: body,
     location,
     digest: '',
+    ...(kind.keepsStatus ? { status: document['status'] } : {}),
   }
   const reporter = new Reporter(draft, findings.problems)
   const spec = kind.name === 'Secret' ? mergeSecretData(body as SecretBody, reporter) : body
-  if (kind.istio) istioKinds.get(kind.name)?.validate(draft, reporter, options)
-  return Object.freeze({ ...draft, spec, digest: digestOf(apiVersion, kind.name, metadata, spec) })
+  if (kind.istio) {
+    const rules = istioKinds.get(kind.name) ?? ownKinds.get(kind.name)
+    rules?.validate(draft, reporter, options)
+  }
+  const digest = digestOf(apiVersion, kind.name, metadata, spec, draft.status)
+  return Object.freeze({ ...draft, spec, digest })
 }
 
-function digestOf(apiVersion: string, kind: string, metadata: Metadata, spec: unknown): string {
+function digestOf(
+  apiVersion: string,
+  kind: string,
+  metadata: Metadata,
+  spec: unknown,
+  status: unknown,
+): string {
   const { name, namespace, labels, annotations } = metadata
   return canonicalDigest({
     apiVersion,
     kind,
     metadata: { name, namespace, labels, annotations },
     spec,
+    status,
   })
 }
 

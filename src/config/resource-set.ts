@@ -5,10 +5,12 @@ import type {
   ConfigMapBody,
   EndpointSliceBody,
   EndpointsBody,
+  NodeBody,
   PodBody,
   SecretBody,
   ServiceSpec,
 } from './kinds/kubernetes.ts'
+import type { RateLimitPolicySpec } from './kinds/rate-limit-policy.ts'
 import type { ServiceEntrySpec } from './kinds/service-entry.ts'
 import type { SidecarSpec } from './kinds/sidecar.ts'
 import type { VirtualServiceSpec } from './kinds/virtual-service.ts'
@@ -24,10 +26,13 @@ export interface ResourceSet {
   readonly gateways: readonly Resource<GatewaySpec>[]
   readonly virtualServices: readonly Resource<VirtualServiceSpec>[]
   readonly destinationRules: readonly Resource<DestinationRuleSpec>[]
+  /** Stand-ins for DestinationRules with errors that ask for TLS: their hosts are not to be reached. */
+  readonly withheldRules: readonly Resource<DestinationRuleSpec>[]
   readonly serviceEntries: readonly Resource<ServiceEntrySpec>[]
   readonly workloadEntries: readonly Resource<WorkloadEntrySpec>[]
   readonly sidecars: readonly Resource<SidecarSpec>[]
   readonly envoyFilters: readonly Resource<EnvoyFilterSpec>[]
+  readonly rateLimitPolicies: readonly Resource<RateLimitPolicySpec>[]
   readonly services: readonly Resource<ServiceSpec>[]
   readonly endpointSlices: readonly Resource<EndpointSliceBody>[]
   readonly endpoints: readonly Resource<EndpointsBody>[]
@@ -35,4 +40,5 @@ export interface ResourceSet {
   readonly secrets: readonly Resource<SecretBody>[]
   readonly configMaps: readonly Resource<ConfigMapBody>[]
   readonly namespaces: readonly Resource<Record<string, unknown>>[]
+  readonly nodes: readonly Resource<NodeBody>[]
 }

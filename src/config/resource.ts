@@ -17,8 +17,10 @@ export interface Resource<Body> {
   readonly metadata: Metadata
   /** The `spec` of Istio kinds and of Service; the whole document for kinds without spec (Secret, ConfigMap, EndpointSlice, Endpoints). */
   readonly spec: Body
+  /** `status` of a Service (ServiceStatus); absent: none was written, or the kind's is not read. */
+  readonly status?: unknown
   readonly location: Location
-  /** Canonical digest of apiVersion, kind, metadata (name, namespace, labels, annotations) and body. */
+  /** Canonical digest of apiVersion, kind, metadata (name, namespace, labels, annotations), body and status. */
   readonly digest: string
 }
 

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import { DocumentLocation } from './document-location.ts'
 import { readFile, type FileReading, type SourceFile } from './file-reading.ts'
 import type { Problem } from './problems.ts'
@@ -34,6 +33,9 @@ export interface LoadCounts {
   readonly kept: number
 }
 
+/** No resource of its own: the place of one that was never good. */
+const WITHHELD = 'withheldRules'
+
 /** A resource in the set. */
 interface Entry {
   readonly resource: Resource<unknown>
@@ -45,13 +47,13 @@ interface Entry {
 
 /**
  * Turns the texts of all files into one ResourceSet, again and again. A resource that became wrong is
- * represented by its last good version until it is mended or its document disappears; files that did
- * not change are not parsed again.
+ * represented by its last good version until it is mended or its document disappears; documents that
+ * did not change are not parsed again, wherever in their file they stand now.
  */
 export class ResourceStore {
   readonly #options: StoreOptions
   #entries = new Map<string, Entry>()
-  #files = new Map<string, { readonly digest: string; readonly reading: FileReading }>()
+  #files = new Map<string, { readonly file: SourceFile; readonly reading: FileReading }>()
   #set: ResourceSet = buildResourceSet([])
   #loads = 0
 
@@ -64,7 +66,7 @@ export class ResourceStore {
     this.#loads++
     const readings = this.#readFiles(files)
     const resources = readings.flatMap((reading) => reading.resources)
-    const problems = readings.flatMap((reading) => fileProblems(reading))
+    const problems = readings.flatMap((reading) => reading.problems)
     const entries = this.#accept(resources, problems)
     const kept = this.#keepLastGood(readings, entries, problems)
     problems.push(...skippedProblems(resources))
@@ -74,7 +76,7 @@ export class ResourceStore {
     const counts = {
       files: files.length,
       documents: resources.length,
-      resources: entries.size,
+      resources: [...entries.values()].filter(({ list }) => list !== WITHHELD).length,
       kept,
     }
     return { set: this.#set, problems, changed, counts }
@@ -84,10 +86,13 @@ export class ResourceStore {
     const known = this.#files
     this.#files = new Map()
     return files.map((file) => {
-      const digest = hash('sha256', file.text ?? `unreadable: ${file.error}`)
       const before = known.get(file.path)
-      const reading = before?.digest === digest ? before.reading : readFile(file, this.#options)
-      this.#files.set(file.path, { digest, reading })
+      if (before !== undefined && sameFile(before.file, file)) {
+        this.#files.set(file.path, before)
+        return before.reading
+      }
+      const reading = readFile(file, this.#options, before?.reading.documents)
+      this.#files.set(file.path, { file, reading })
       return reading
     })
   }
@@ -110,9 +115,12 @@ export class ResourceStore {
       if (reading.resource !== null) {
         const same = before !== undefined && sameResource(before.resource, reading.resource)
         entries.set(key, same ? before : this.#entry(reading.resource, list))
-      } else if (before !== undefined) {
+      } else if (before !== undefined && before.list !== WITHHELD) {
         entries.set(key, before)
         problems.push(lastGoodProblem(before, reading.file, reading.line))
+      } else if (reading.withheld !== null) {
+        const same = before !== undefined && sameResource(before.resource, reading.withheld)
+        entries.set(key, same ? before : this.#entry(reading.withheld, WITHHELD))
       }
     }
     return entries
@@ -131,6 +139,7 @@ export class ResourceStore {
       const { file } = entry.resource.location
       if (entries.has(key) || file === null || !uncertain.has(file)) continue
       entries.set(key, entry)
+      if (entry.list === WITHHELD) continue
       problems.push(lastGoodProblem(entry, file, null))
     }
     return problems.filter((problem) => problem.code === 'last-good-kept').length
@@ -141,12 +150,8 @@ export class ResourceStore {
   }
 }
 
-function fileProblems(reading: FileReading): Problem[] {
-  const problems = [
-    ...reading.problems,
-    ...reading.resources.flatMap((resource) => resource.problems),
-  ]
-  return problems.sort((left, right) => (left.line ?? 0) - (right.line ?? 0))
+function sameFile(left: SourceFile, right: SourceFile): boolean {
+  return left === right || (left.text === right.text && left.error === right.error)
 }
 
 /** A Gateway of Istio's and a Service of Kubernetes' never share a key, whatever the kinds are called. */
@@ -155,6 +160,7 @@ function keyOf(istio: boolean, ref: { kind: string; namespace: string; name: str
 }
 
 function sameResource(left: Resource<unknown>, right: Resource<unknown>): boolean {
+  if (left === right) return true
   if (left.digest !== right.digest) return false
   if (left.metadata.creationTimestamp !== right.metadata.creationTimestamp) return false
   return left.location instanceof DocumentLocation && left.location.sameAs(right.location)

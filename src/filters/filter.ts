@@ -14,6 +14,8 @@ export interface FilterExchange {
   readonly request: Request
   /** The trusted client address (after x-forwarded-for handling), without port. */
   readonly clientAddress: string
+  /** The client's connection: only its identity counts. */
+  readonly connection: object
   /** `outbound|port|subset|host` of the picked destination, or null for redirects and direct responses. */
   readonly clusterName: string | null
   /** True once the client is gone or the exchange was answered. */
@@ -24,12 +26,31 @@ export interface FilterExchange {
   resume(): void
   /** Adds a field to the final response, local or from upstream. */
   addResponseHeader(name: string, value: string): void
+  /** Has the final response head changed, local or from upstream, behind the route's own operations. */
+  editResponse(editor: ResponseEditor): void
+  /** A response flag (`DI`) for the log of a request that may go on. */
+  addFlag(flag: string): void
+  /** Called before WAIT: told when the exchange ends while the filter still waits. */
+  waitWith(waiter: Waiter): void
+}
+
+/** What a filter left behind for the response. */
+export interface ResponseEditor {
+  editResponse(headers: Headers): void
+}
+
+/** Whatever a waiting filter holds: a timer, a place among the counted. */
+export interface Waiter {
+  /** The client is gone: everything is to be freed. Neither `resume` nor `answer` follows. */
+  exchangeEnded(): void
 }
 
 /** One filter compiled for one route. Shared by all exchanges of that route: holds no request state. */
 export interface Filter {
   readonly name: string
   onRequest(exchange: FilterExchange): Verdict
+  /** Its settings for people (`/config_dump`): plain data without secrets. */
+  describe?(): Readonly<Record<string, unknown>>
 }
 
 /** A raw setting from configuration, keys in lowerCamelCase, with where it stands for Problems. */
@@ -49,7 +70,7 @@ export interface SettingOrigin {
 
 /** All that configuration says to one filter about one route. */
 export interface FilterSettings {
-  /** The HTTP_FILTER's typed_config, without `@type`. */
+  /** The HTTP_FILTER's typed_config, without `@type`; or the factory's `field` of the route's rule. */
   readonly listener: FilterLayer
   /** VIRTUAL_HOST patches that match, in order of application. */
   readonly virtualHost: readonly FilterLayer[]
@@ -66,6 +87,14 @@ export interface FilterSettings {
 
 export type RouteKind = 'ROUTE' | 'REDIRECT' | 'DIRECT_RESPONSE'
 
+/** Fields of VirtualService.http that a filter of Istio's own chain implements, and RateLimitPolicies. */
+export type RuleField = 'fault' | 'corsPolicy' | 'rateLimitPolicies'
+
+/** A condition on one value (bytes, one latin1 character each). */
+export interface ValueMatcher {
+  matches(value: string): boolean
+}
+
 export interface ConfigMapView {
   readonly namespace: string
   readonly name: string
@@ -77,6 +106,12 @@ export interface ConfigMapView {
 /** What a factory may look at and say while a snapshot is compiled. Pure: no I/O. */
 export interface FilterCompileContext {
   readonly configMaps: readonly ConfigMapView[]
+  /** Istio's StringMatch (exact, prefix, regex in linear time); a string says why it cannot be. */
+  stringMatcher(match: {
+    readonly exact?: string
+    readonly prefix?: string
+    readonly regex?: string
+  }): ValueMatcher | string
   report(finding: {
     code: string
     severity: 'error' | 'warning' | 'info'
@@ -91,5 +126,7 @@ export interface FilterFactory {
   readonly name: string
   /** `@type` URLs (without `type.googleapis.com/`) of the HTTP filters it implements. */
   readonly typeUrls: readonly string[]
+  /** The VirtualService.http field it implements: compiled for every rule that has it. */
+  readonly field?: RuleField
   compile(settings: FilterSettings, context: FilterCompileContext): Filter | null
 }

@@ -23,3 +23,14 @@ test('two factories for one type URL are refused and the second leaves nothing b
   registry.add(factory('third', 'b.B'))
   expect(registry.factories).toHaveLength(2)
 })
+
+test('two factories for one field are refused', () => {
+  const registry = new FilterRegistry()
+  registry.add({ ...factory('first'), field: 'fault' })
+  registry.add({ ...factory('cors'), field: 'corsPolicy' })
+  expect(() => registry.add({ ...factory('second', 'a.A'), field: 'fault' })).toThrow(
+    /second .* fault: first/,
+  )
+  registry.add(factory('third', 'a.A'))
+  expect(registry.factories).toHaveLength(3)
+})

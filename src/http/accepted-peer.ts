@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { DownstreamConnection, TlsInfo } from './exchange.ts'
+import type { ClientCertificate, DownstreamConnection, TlsInfo } from './exchange.ts'
 
 /** Addresses to report instead of the socket's (PROXY protocol). */
 export interface PeerAddresses {
@@ -8,6 +8,14 @@ export interface PeerAddresses {
   readonly remotePort: number
   readonly localAddress: string
   readonly localPort: number
+}
+
+/** Certificates that clients were verified by, as long as their connections live. */
+const verified = new WeakMap<TLSSocket, ClientCertificate>()
+
+/** The client of this connection was verified. Call before the connection is served. */
+export function setClientCertificate(socket: TLSSocket, certificate: ClientCertificate): void {
+  verified.set(socket, certificate)
 }
 
 /** Who is at the other end of an accepted socket. */
@@ -19,13 +27,19 @@ export class AcceptedPeer implements DownstreamConnection {
   readonly tls: TlsInfo | null
   context: unknown
 
-  constructor(socket: Socket, context: unknown, peer: PeerAddresses | null) {
+  /** `tls`: what is known of TLS that does not end here; null: as the socket has it. */
+  constructor(
+    socket: Socket,
+    context: unknown,
+    peer: PeerAddresses | null,
+    tls: TlsInfo | null = null,
+  ) {
     this.context = context
     this.remoteAddress = peer?.remoteAddress ?? plainAddress(socket.remoteAddress)
     this.remotePort = peer?.remotePort ?? socket.remotePort ?? 0
     this.localAddress = peer?.localAddress ?? plainAddress(socket.localAddress)
     this.localPort = peer?.localPort ?? socket.localPort ?? 0
-    this.tls = socket instanceof TLSSocket ? tlsInfo(socket) : null
+    this.tls = socket instanceof TLSSocket ? tlsInfo(socket) : tls
   }
 }
 
@@ -42,5 +56,6 @@ function tlsInfo(socket: TLSSocket): TlsInfo {
     serverName: typeof name === 'string' ? name.toLowerCase() : null,
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher()?.name ?? '',
+    clientCertificate: verified.get(socket) ?? null,
   }
 }

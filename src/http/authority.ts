@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 
 /** Longest DNS name in text form (RFC 1035 2.3.4), with room for a trailing dot. */
-const MAX_HOST_LENGTH = 254
+export const MAX_HOST_LENGTH = 254
 const MAX_PORT = 65_535
 const MAX_PORT_DIGITS = 5
 

@@ -16,7 +16,7 @@ const END_LF = 10
 const DONE = 11
 
 /** 8 digits: a chunk of 4 GiB is no honest chunk, and the number stays exact. */
-const MAX_SIZE_DIGITS = 8
+export const MAX_SIZE_DIGITS = 8
 
 const CR = 0x0d
 const LF = 0x0a

@@ -2,7 +2,7 @@ import type { FieldBlock } from './field-block.ts'
 import { isToken } from './field-syntax.ts'
 
 /** Envoy and others stop at a similar number; a longer list is an attack on the stripping itself. */
-const MAX_CONNECTION_TOKENS = 64
+export const MAX_CONNECTION_TOKENS = 64
 
 /**
  * What a Connection field said (RFC 9110 7.6.1). The fields it names are dropped from the block on

@@ -27,6 +27,24 @@ export interface TlsInfo {
   readonly serverName: string | null
   readonly protocol: string
   readonly cipher: string
+  /** The client's certificate when it was asked for, given and verified; null otherwise. */
+  readonly clientCertificate: ClientCertificate | null
+}
+
+/** A client's certificate that was verified in the handshake, and what it was shown in return. */
+export interface ClientCertificate {
+  /** SHA-256 of the certificate's DER, lower-case hex. */
+  readonly hash: string
+  /** Distinguished name as RFC 2253 writes it (`CN=web,O=Shop`), or ''. */
+  readonly subject: string
+  /** Subject alternative names of type URI and DNS, in order. */
+  readonly uriSans: readonly string[]
+  readonly dnsSans: readonly string[]
+  /** The leaf as PEM, and the leaf with all that the client sent behind it; '' when not kept. */
+  readonly certPem: string
+  readonly chainPem: string
+  /** First URI of the certificate that the gateway showed this client, or null. */
+  readonly ownUri: string | null
 }
 
 /** Why an exchange ended before its answer was complete. */

@@ -60,6 +60,8 @@ export class FastifyBridge implements AnswerWatcher {
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
   #routing: FastifyRequestFacade | null
+  /** Forwarded and done with. */
+  #spare: FastifyRequestFacade | null
 
   constructor(options: FastifyBridgeOptions) {
     this.factory = this.#createServer.bind(this)
@@ -74,6 +76,7 @@ export class FastifyBridge implements AnswerWatcher {
     this.#routedMethods = new Set()
     this.#fastify = null
     this.#routing = null
+    this.#spare = null
   }
 
   /** Methods for which the instance has a catch-all route next to plugins' routes. */
@@ -83,15 +86,8 @@ export class FastifyBridge implements AnswerWatcher {
 
   /** Runs the instance's hooks for an exchange. Call it from the server's request callback. */
   dispatch(exchange: DownstreamExchange): void {
-    const reply = new FastifyReplyFacade(exchange)
-    const request = new FastifyRequestFacade(
-      exchange,
-      reply,
-      ROUTED_METHOD,
-      EXCHANGE_PATH,
-      this.hasPlugins ? this : null,
-    )
-    reply.req = request
+    const request = this.#facadeFor(exchange)
+    const reply = request.reply
     if (this.hasPluginRoutes) this.#showTarget(request)
     this.#routing = request
     try {
@@ -103,6 +99,22 @@ export class FastifyBridge implements AnswerWatcher {
     }
     this.#routing = null
     if (request.isPending) request.wait()
+    else if (!this.hasPlugins && request.isForwarded) this.#spare = request
+  }
+
+  /** A pair of facades: the last one again when no plugin can have kept it. */
+  #facadeFor(exchange: DownstreamExchange): FastifyRequestFacade {
+    const spare = this.#spare
+    if (spare !== null && !this.hasPlugins) {
+      this.#spare = null
+      spare.reuse(exchange, ROUTED_METHOD, EXCHANGE_PATH)
+      return spare
+    }
+    const reply = new FastifyReplyFacade(exchange)
+    const watcher = this.hasPlugins ? this : null
+    const request = new FastifyRequestFacade(exchange, reply, ROUTED_METHOD, EXCHANGE_PATH, watcher)
+    reply.req = request
+    return request
   }
 
   onPluginAnswer(facade: FastifyRequestFacade): void {

@@ -1,5 +1,6 @@
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
+import { LazyEmitter } from './lazy-emitter.ts'
 
 type Listener = Parameters<EventEmitter['on']>[1]
 
@@ -17,7 +18,7 @@ const BODY_EVENTS: ReadonlySet<string | symbol> = new Set([
  * The readable side of a request facade. A real stream stands behind it from the moment that a
  * plugin uses one of these members; requests whose body no plugin touches never have one.
  */
-export abstract class FastifyReadable extends EventEmitter {
+export abstract class FastifyReadable extends LazyEmitter {
   /** The body as a stream, made by the first call. */
   protected abstract openBody(): Readable
   /** The stream if there is one. */

@@ -1,9 +1,9 @@
-import { EventEmitter } from 'node:events'
 import type { DownstreamExchange } from './exchange.ts'
 import { checkField } from './fastify-headers.ts'
 import type { FastifyRequestFacade } from './fastify-request.ts'
 import { isConnectionSpecific, parseContentLength } from './h2-fields.ts'
 import { Headers } from './headers.ts'
+import { LazyEmitter } from './lazy-emitter.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
 
 export type HeaderValue = string | number | readonly string[]
@@ -15,7 +15,7 @@ type Callback = (error?: Error | null) => void
  * Fastify uses to answer, written through the exchange. A plugin that answers costs what it costs;
  * an exchange that goes to the proxy pays for the fields below and nothing more.
  */
-export class FastifyReplyFacade extends EventEmitter {
+export class FastifyReplyFacade extends LazyEmitter {
   statusCode: number
   statusMessage: string
   headersSent: boolean
@@ -23,7 +23,7 @@ export class FastifyReplyFacade extends EventEmitter {
   writableFinished: boolean
   destroyed: boolean
   sendDate: boolean
-  readonly exchange: DownstreamExchange
+  exchange: DownstreamExchange
   /** Set once by the bridge, right after both facades exist. */
   req: FastifyRequestFacade | null
   #headers: Map<string, HeaderValue> | null

@@ -37,7 +37,7 @@ const LOST = 4
  * remembered.
  */
 export class FastifyRequestFacade extends FastifyReadable implements ExchangeHandler {
-  readonly exchange: DownstreamExchange
+  exchange: DownstreamExchange
   readonly reply: FastifyReplyFacade
   /** Stand-ins until the router has matched, then what the client sent (normalised). */
   method: string
@@ -71,6 +71,19 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.#headers = watcher === null ? NO_NODE_HEADERS : null
     this.#rawHeaders = null
     this.#body = null
+  }
+
+  /**
+   * Shows another exchange. Only without plugins, and after forward(): nobody but Fastify's own
+   * router has seen this facade then, and it is done with it.
+   */
+  reuse(exchange: DownstreamExchange, method: string, url: string): void {
+    this.exchange = exchange
+    this.reply.exchange = exchange
+    this.method = method
+    this.url = url
+    this.#state = PENDING
+    this.#socket = null
   }
 
   get isPending(): boolean {

@@ -76,11 +76,10 @@ export class FieldBlock {
     let at = start
     while (at < end) {
       const lineEnd = text.indexOf('\r\n', at)
-      const colon = text.indexOf(':', at)
-      if (colon === -1 || colon >= lineEnd) return BAD_FIELD_NAME
-      if (++count > maxFields) return TOO_MANY_FIELDS
-      const name = fieldNames.find(text.slice(at, colon))
+      const name = fieldNames.read(text, at, lineEnd)
       if (name === null) return BAD_FIELD_NAME
+      const colon = fieldNames.colon
+      if (++count > maxFields) return TOO_MANY_FIELDS
       at = lineEnd + 2
       if (name.hasUnderscore && underscores !== 'allow') {
         if (underscores === 'reject') return UNDERSCORE_NAME

@@ -50,13 +50,21 @@ const SPECIAL_KINDS: ReadonlyMap<string, number> = new Map(
 /** Names seen lately, as spelled. Longer ones are not worth keeping. */
 const MAX_CACHED_NAMES = 512
 const MAX_CACHED_LENGTH = 64
+/** A power of two. */
+const SLOTS = 1_024
+const COLON = 0x3a
 
 /**
  * Lower-cases and classifies field names, and remembers the spellings it met: a client repeats the
  * same few names. Bounded: when strangers fill it, it starts again.
  */
 export class FieldNameCache {
+  /** After read: index of the colon behind the name. */
+  colon = 0
   readonly #names = new Map<string, FieldName>()
+  /** What read met last in each slot of a table by hash. */
+  readonly #spellings: string[] = Array.from({ length: SLOTS }, () => '')
+  readonly #bySlot: (FieldName | null)[] = Array.from({ length: SLOTS }, () => null)
 
   get size(): number {
     return this.#names.size
@@ -67,16 +75,48 @@ export class FieldNameCache {
     return this.#names.get(raw) ?? this.#learn(raw)
   }
 
+  /**
+   * Reads the name at `start`, which a colon before `end` closes; null when there is none, or it is
+   * no token. A name met before costs one look at each of its characters and no string of its own.
+   */
+  read(text: string, start: number, end: number): FieldName | null {
+    let hash = 0
+    let at = start
+    for (; at < end; at++) {
+      const code = text.charCodeAt(at)
+      if (code === COLON) break
+      hash = (Math.imul(hash, 31) + code) | 0
+    }
+    if (at === end) return null
+    this.colon = at
+    const slot = hash & (SLOTS - 1)
+    const seen = this.#spellings[slot]!
+    if (seen.length === at - start && seen.length > 0 && text.startsWith(seen, start)) {
+      return this.#bySlot[slot]!
+    }
+    const raw = copyOf(text.slice(start, at))
+    const name = this.find(raw)
+    if (name !== null && raw.length <= MAX_CACHED_LENGTH) {
+      this.#spellings[slot] = raw
+      this.#bySlot[slot] = name
+    }
+    return name
+  }
+
   #learn(raw: string): FieldName | null {
     if (!isToken(raw)) return null
     const text = raw.toLowerCase()
     const name = new FieldName(text, SPECIAL_KINDS.get(text) ?? ORDINARY)
     if (raw.length > MAX_CACHED_LENGTH) return name
     if (this.#names.size >= MAX_CACHED_NAMES) this.#names.clear()
-    // A sliced string would keep the whole head it came from alive.
-    this.#names.set(Buffer.from(raw, 'latin1').toString('latin1'), name)
+    this.#names.set(copyOf(raw), name)
     return name
   }
+}
+
+/** A sliced string would keep the whole head it came from alive. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Field names are the same for every connection of the process. */

@@ -9,7 +9,7 @@ import {
 import type { Refusal } from './refusal.ts'
 
 /** 15 digits stay exact in a double. */
-const MAX_LENGTH_DIGITS = 15
+export const MAX_LENGTH_DIGITS = 15
 
 /** No Content-Length and no Transfer-Encoding. */
 export const NO_FRAMING = -2

@@ -162,12 +162,17 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.#endAnswer()
   }
 
+  /** The 101 of a WebSocket is a 200 here, and its key has no counterpart (RFC 8441 5). */
   sendTunnelHead(status: number, headers: Headers): void {
     if (this.headSent || !this.isAlive) return
-    this.#sendHeadList(responseFields(status, headers), false, false)
+    const isWebSocket = this.request.upgrade !== null
+    if (isWebSocket) headers.remove('sec-websocket-accept')
+    this.#sendHeadList(responseFields(isWebSocket ? 200 : status, headers), false, false)
   }
 
+  /** What follows a refused WebSocket is a matter of its stream alone. */
   closeAfter(): void {
+    if (this.request.upgrade !== null) return
     this.connection.closeGracefully()
   }
 
@@ -242,7 +247,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   }
 
   takeClose(): void {
-    this.connection.countReset(this.#stream.rstCode ?? constants.NGHTTP2_NO_ERROR)
+    this.connection.countReset(this.#stream.rstCode ?? constants.NGHTTP2_NO_ERROR, this.announced)
     if (this.#over) return
     if (this.#isAnswered()) {
       this.#finish()

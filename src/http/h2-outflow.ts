@@ -1,4 +1,5 @@
 import type { Http2Stream } from 'node:http2'
+import { PassingBytes } from './passing-bytes.ts'
 
 /** Told when an outflow that was full has room again, and whenever the peer took some bytes. */
 export interface H2OutflowOwner {
@@ -13,6 +14,7 @@ export interface H2OutflowOwner {
  */
 export class H2Outflow {
   readonly #stream: Http2Stream
+  readonly #passing: PassingBytes
   readonly #owner: H2OutflowOwner
   readonly #highWaterBytes: number
   readonly #onWritten: (error?: Error | null) => void
@@ -20,21 +22,23 @@ export class H2Outflow {
 
   constructor(stream: Http2Stream, owner: H2OutflowOwner, highWaterBytes: number) {
     this.#stream = stream
+    this.#passing = new PassingBytes(stream)
     this.#owner = owner
     this.#highWaterBytes = highWaterBytes
     this.#onWritten = this.#written.bind(this)
     this.#full = false
   }
 
-  /** Copies the chunk: node:http2 keeps it until it is sent. False at the high-water mark. */
+  /** `chunk` need not outlive the call. False at the high-water mark. */
   write(chunk: Buffer): boolean {
-    this.#stream.write(Buffer.from(chunk), this.#onWritten)
+    this.#passing.write('', chunk, this.#onWritten)
     if (this.#stream.writableLength >= this.#highWaterBytes) this.#full = true
     return !this.#full
   }
 
   #written(error?: Error | null): void {
     if (error) return
+    this.#passing.settle()
     this.#owner.onOutflowProgress()
     // Half the mark, so that a slow peer does not switch the source on and off for every frame.
     if (this.#full && this.#stream.writableLength * 2 <= this.#highWaterBytes) {

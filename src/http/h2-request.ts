@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { isAuthority, isAuthorityWithPort } from './authority.ts'
 import type { UnderscoreNames } from './field-block.ts'
 import {
@@ -49,6 +50,11 @@ export interface H2RequestRules {
 
 export const CONNECT_REFUSED = new Refusal(405, 'connect-refused')
 const BAD_PSEUDO_FIELD = new Refusal(400, 'bad-pseudo-field')
+/** RFC 9220 3: a `:protocol` that is not known. */
+const PROTOCOL_REFUSED = new Refusal(501, 'protocol-refused')
+const WEBSOCKET = 'websocket'
+/** RFC 6455 4.1 */
+const WEBSOCKET_KEY_BYTES = 16
 
 /**
  * Builds the canonical request from the field list of one HEADERS block (pseudo fields included),
@@ -67,6 +73,7 @@ export function buildH2Request(
   if (!isToken(head.method)) return BAD_START_LINE
   const bodyLength = head.bodyLength(endStream)
   if (bodyLength === INVALID) return BAD_CONTENT_LENGTH
+  if (head.protocol !== '') return buildWebSocket(head, bodyLength, scheme, rules)
   if (head.method === 'CONNECT') return buildConnect(head, bodyLength, scheme, rules)
   if (head.scheme !== 'http' && head.scheme !== 'https') return BAD_PSEUDO_FIELD
   if (head.authority === '' && head.host === '') return MISSING_HOST
@@ -91,6 +98,42 @@ function buildConnect(
   if (head.scheme !== '' || head.path !== '') return BAD_PSEUDO_FIELD
   if (!isAuthorityWithPort(head.authority) || head.agreedAuthority() === null) return BAD_HOST
   return toRequest(head, scheme, head.authority, new Target(null, '', ''), bodyLength)
+}
+
+/**
+ * Extended CONNECT opens a WebSocket on a stream (RFC 8441 4). Above the wire it is what it is in
+ * HTTP/1.1, a GET that asks for an upgrade, with the key that only HTTP/1.1 has.
+ */
+function buildWebSocket(
+  head: HeadReader,
+  bodyLength: number,
+  scheme: 'http' | 'https',
+  rules: H2RequestRules,
+): Request | Refusal {
+  if (head.method !== 'CONNECT' || bodyLength !== UNKNOWN_LENGTH) return BAD_PSEUDO_FIELD
+  if (head.scheme !== 'http' && head.scheme !== 'https') return BAD_PSEUDO_FIELD
+  if (head.protocol.toLowerCase() !== WEBSOCKET) return PROTOCOL_REFUSED
+  if (head.authority === '' && head.host === '') return MISSING_HOST
+  const authority = head.agreedAuthority()
+  if (authority === null) return BAD_HOST
+  const target = parsePath(head.path, rules.paths, null)
+  if (target === null) return BAD_TARGET
+  const headers = new Headers(head.fields)
+  headers.set('sec-websocket-key', randomBytes(WEBSOCKET_KEY_BYTES).toString('base64'))
+  return new Request({
+    protocol: 'HTTP/2',
+    method: 'GET',
+    scheme,
+    authority,
+    path: target.path,
+    query: target.query,
+    headers,
+    bodyLength: 0,
+    upgrade: WEBSOCKET,
+    expectsContinue: false,
+    absoluteForm: false,
+    redirects: target.redirects,
+  })
 }
 
 function toRequest(
@@ -127,6 +170,8 @@ class HeadReader {
   scheme: string
   authority: string
   host: string
+  /** `:protocol` of an extended CONNECT. */
+  protocol: string
   expectsContinue: boolean
   readonly fields: string[]
   #contentLength: string
@@ -140,6 +185,7 @@ class HeadReader {
     this.scheme = ''
     this.authority = ''
     this.host = ''
+    this.protocol = ''
     this.expectsContinue = false
     this.fields = []
     this.#contentLength = ''
@@ -194,8 +240,11 @@ class HeadReader {
         if (this.authority !== '') return false
         this.authority = value
         return true
+      case ':protocol':
+        if (this.protocol !== '') return false
+        this.protocol = value
+        return true
       default:
-        // Extended CONNECT (`:protocol`, RFC 8441) is not offered in our SETTINGS either.
         return false
     }
   }

@@ -30,4 +30,22 @@ describe('H2ResetBudget', () => {
     expect(budget.spendProvokedReset(9_999)).toBe(false)
     expect(budget.spendProvokedReset(10_000)).toBe(true)
   })
+
+  it('lets a quarter of the burst come and go within one turn', () => {
+    const budget = new H2ResetBudget(LIMITS, 0)
+    for (let i = 0; i < 250; i++) expect(budget.spendUnseenReset(1)).toBe(true)
+    expect(budget.spendUnseenReset(1)).toBe(false)
+    expect(budget.spendUnseenReset(2)).toBe(true)
+  })
+
+  it('gives a share of both bursts, and never nothing', () => {
+    const half = new H2ResetBudget(LIMITS, 0, 1 / 2)
+    for (let i = 0; i < 500; i++) expect(half.spendClientReset(0)).toBe(true)
+    expect(half.spendClientReset(0)).toBe(false)
+    for (let i = 0; i < 50; i++) expect(half.spendProvokedReset(0)).toBe(true)
+    expect(half.spendProvokedReset(0)).toBe(false)
+    const least = new H2ResetBudget(LIMITS, 0, 1 / 1000)
+    for (let i = 0; i < 16; i++) expect(least.spendClientReset(0)).toBe(true)
+    expect(least.spendClientReset(0)).toBe(false)
+  })
 })

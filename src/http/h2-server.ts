@@ -2,6 +2,9 @@ import type { Socket } from 'node:net'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { H2Exchange } from './h2-exchange.ts'
+import { CALM_FRAMES, countFirstResets } from './h2-first-frames.ts'
+import { H2FloodMemory } from './h2-flood-memory.ts'
+import { unseenLimit } from './h2-reset-budget.ts'
 import { H2Session, type H2SessionOwner } from './h2-session.ts'
 import { H2Settings } from './h2-settings.ts'
 import type { Refusal } from './refusal.ts'
@@ -16,6 +19,8 @@ export interface H2ServerOptions {
   readonly settings?: H2Settings
   /** A request head was refused: nothing above the wire saw it. */
   readonly onRefusal?: (refusal: Refusal, connection: DownstreamConnection) => void
+  /** What counts as one client when floods are remembered. Default the address itself. */
+  readonly clientOf?: (remoteAddress: string) => string
 }
 
 /** Timers fire with this accuracy, or a quarter of the shortest one if that is less. */
@@ -30,7 +35,10 @@ export class H2ServerEngine implements H2SessionOwner {
   settings: H2Settings
   nowMs: number
   draining: boolean
+  turn: number
 
+  readonly #clientOf: (remoteAddress: string) => string
+  readonly #floods: H2FloodMemory
   readonly #onExchange: (exchange: DownstreamExchange) => void
   readonly #onRefusal: ((refusal: Refusal, connection: DownstreamConnection) => void) | null
   readonly #sessions: Set<H2Session>
@@ -47,6 +55,9 @@ export class H2ServerEngine implements H2SessionOwner {
     this.settings = options.settings ?? new H2Settings()
     this.nowMs = 1
     this.draining = false
+    this.turn = 0
+    this.#clientOf = options.clientOf ?? asItIs
+    this.#floods = new H2FloodMemory()
     this.#onExchange = options.onExchange
     this.#onRefusal = options.onRefusal ?? null
     this.#sessions = new Set()
@@ -92,8 +103,22 @@ export class H2ServerEngine implements H2SessionOwner {
     peer: PeerAddresses | null = null,
   ): void {
     if (socket.destroyed) return
+    if (firstBytes !== null && this.#isFlood(socket, firstBytes, peer)) return
     this.#startSweep()
     this.#sessions.add(new H2Session(socket, context, { firstBytes, peer }, this))
+  }
+
+  /** A connection that begins with more resets than it may cost: refused before any is taken. */
+  #isFlood(socket: Socket, firstBytes: Buffer, peer: PeerAddresses | null): boolean {
+    const resets = countFirstResets(firstBytes)
+    if (resets === 0) return false
+    const client = this.#clientOf(peer?.remoteAddress ?? socket.remoteAddress ?? '')
+    const now = performance.now()
+    if (resets <= unseenLimit(this.settings, this.#floods.shareOf(client, now))) return false
+    this.#floods.note(client, now)
+    socket.on('error', ignore)
+    socket.end(CALM_FRAMES, () => socket.destroy())
+    return true
   }
 
   /** GOAWAY on every connection; those accepted later get one with their first request. */
@@ -121,6 +146,14 @@ export class H2ServerEngine implements H2SessionOwner {
     this.#pending.push(exchange)
   }
 
+  budgetShare(session: H2Session): number {
+    return this.#floods.shareOf(this.#clientOf(session.remoteAddress), performance.now())
+  }
+
+  onFlood(session: H2Session): void {
+    this.#floods.note(this.#clientOf(session.remoteAddress), performance.now())
+  }
+
   onRefused(refusal: Refusal, session: H2Session): void {
     this.#onRefusal?.(refusal, session)
   }
@@ -144,6 +177,7 @@ export class H2ServerEngine implements H2SessionOwner {
   #takePending(): void {
     const pending = this.#pending
     this.#pending = []
+    this.turn++
     for (let i = 0; i < pending.length; i++) {
       const exchange = pending[i]!
       if (!exchange.isAlive) continue
@@ -184,4 +218,10 @@ function sweepPeriod(settings: H2Settings): number {
     settings.pingTimeoutMs,
   )
   return Math.max(MIN_SWEEP_MS, Math.min(MAX_SWEEP_MS, shortest / 4))
+}
+
+function ignore(): void {}
+
+function asItIs(remoteAddress: string): string {
+  return remoteAddress
 }

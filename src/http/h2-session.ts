@@ -22,6 +22,12 @@ export interface H2SessionOwner {
   readonly nowMs: number
   /** The server drains: every session ends with its next answers. */
   readonly draining: boolean
+  /** Another number in every turn of the event loop in which streams came. */
+  readonly turn: number
+  /** Part of the usual reset budgets that this client's new session gets. */
+  budgetShare(session: H2Session): number
+  /** The session is ended because of its resets. */
+  onFlood(session: H2Session): void
   /** Offers the exchange to the proxy in the next turn of the event loop. */
   announce(exchange: H2Exchange): void
   /** A head was refused: nothing above the wire sees it. */
@@ -78,7 +84,7 @@ export class H2Session extends AcceptedPeer {
     this.exchanges = new Set()
     this.#owner = owner
     this.#socket = socket
-    this.#budget = new H2ResetBudget(owner.settings, performance.now())
+    this.#budget = new H2ResetBudget(owner.settings, performance.now(), owner.budgetShare(this))
     this.#onPong = this.#takePong.bind(this)
     const now = owner.nowMs
     this.lineMovedAtMs = 0
@@ -184,21 +190,26 @@ export class H2Session extends AcceptedPeer {
   }
 
   #takeRefusedClose(stream: ServerHttp2Stream): void {
-    this.countReset(stream.rstCode ?? constants.NGHTTP2_NO_ERROR)
+    this.countReset(stream.rstCode ?? constants.NGHTTP2_NO_ERROR, true)
   }
 
-  /** Counts a stream that closed with `code` against the session's budgets. */
-  countReset(code: number): void {
+  /**
+   * Counts a stream that closed with `code` against the session's budgets. Not `seen`: in the turn
+   * of the event loop in which it came.
+   */
+  countReset(code: number, seen: boolean): void {
     if (code === constants.NGHTTP2_NO_ERROR || this.#session.destroyed) return
     // What the client's frames forced on us carries a code of its own; our aborts are not its fault.
     if (isViolation(code)) this.countProvokedReset()
     else if (code !== constants.NGHTTP2_INTERNAL_ERROR) {
-      if (!this.#budget.spendClientReset(performance.now())) this.#calm()
+      const affordable = this.#budget.spendClientReset(performance.now())
+      if (!affordable || (!seen && !this.#budget.spendUnseenReset(this.#owner.turn))) this.#calm()
     }
   }
 
   #calm(): void {
     if (this.#session.destroyed) return
+    this.#owner.onFlood(this)
     this.#session.destroy(new Error('too many stream resets'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
@@ -306,6 +317,8 @@ function sessionOptions(settings: H2Settings): ServerOptions {
       initialWindowSize: settings.streamWindowBytes,
       maxHeaderListSize: settings.maxHeadBytes,
       enablePush: false,
+      // WebSockets over HTTP/2 (RFC 8441).
+      enableConnectProtocol: true,
     },
     maxHeaderListPairs: settings.maxHeaderFields + EXTRA_HEADER_PAIRS,
     maxSessionInvalidFrames: settings.serverResetLimit,

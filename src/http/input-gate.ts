@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
  * Bytes that may wait while the socket is still read: a socket nobody reads does not tell that its
  * client is gone, and the exchange before these bytes would outlive it.
  */
-const MAX_HELD_BYTES = 16_384
+export const MAX_HELD_BYTES = 16_384
 
 /** Decides whether a socket is read, and holds the bytes that came too early. */
 export class InputGate {

@@ -5,7 +5,7 @@ import type { Request } from './request.ts'
 import { RequestHeadParser } from './request-head.ts'
 
 /** Empty lines before a request line, left behind by old clients after a body (RFC 9112 2.2). */
-const MAX_EMPTY_LINES = 1
+export const MAX_EMPTY_LINES = 1
 
 /** Reads the request heads of one connection. */
 export class RequestReader {

@@ -40,6 +40,8 @@ export class Request {
    * connectionSettings.httpPathWithEscapedSlashesAction UNESCAPE_AND_REDIRECT.
    */
   readonly redirects: boolean
+  /** Goes on to another proxy, in absolute form (RFC 9112 3.2.2). Set while it is routed. */
+  toProxy: boolean
 
   constructor(init: {
     protocol: HttpProtocol
@@ -67,5 +69,6 @@ export class Request {
     this.expectsContinue = init.expectsContinue
     this.absoluteForm = init.absoluteForm
     this.redirects = init.redirects ?? false
+    this.toProxy = false
   }
 }

@@ -1,24 +1,36 @@
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import {
+  dropOwnBuffer,
+  releaseBuffer,
+  sharedBuffer,
+  sharedView,
+  spareBuffer,
+  takeOwnBuffer,
+} from './read-buffers.ts'
 
-/** As large as libuv's own reads. */
-const BUFFER_BYTES = 65_536
-
-/** One for the process: reads are handled before the next one begins, on one thread. */
-const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+/** A read of this size is part of a stream of them: the socket gets a buffer of its own. */
+const STREAMING_BYTES = 16_384
+/** After so many smaller reads in a row it goes back to the shared one. */
+const SMALL_READS = 8
 
 /** What `net.connect({ onread })` would have set; found by description, as they are not exported. */
 const BUFFER_SYMBOL = 'kBuffer'
 const CALLBACK_SYMBOL = 'kBufferCb'
+const NEXT_BUFFER_SYMBOL = 'kBufferGen'
 
 interface UserBufferHandle {
   useUserBuffer(buffer: Buffer): void
 }
 
+/** The read whose bytes are being handed out right now. */
+const delivery: { reads: SocketReads | null } = { reads: null }
+
 /**
  * Lets a connected TCP socket read into one buffer shared by all of them, instead of a new one of
  * 64 KiB for every read: a third of the cost of a small request. `onChunk` replaces 'data' and gets
- * bytes that are overwritten by the next read of any socket.
+ * bytes that are overwritten by the next read of any socket. A socket that streams reads into a
+ * buffer of its own, which a writer may keep (`lendChunk`) where it would else have to copy.
  *
  * Node offers this for sockets it connects itself (the `onread` option); for accepted ones this
  * sets the same fields from outside. Returns false, and changes nothing, when the socket is of
@@ -31,16 +43,115 @@ export function readShared(socket: Socket, onChunk: (chunk: Buffer) => void): bo
   const handle: unknown = Reflect.get(socket, '_handle')
   const bufferKey = ownSymbol(socket, BUFFER_SYMBOL)
   const callbackKey = ownSymbol(socket, CALLBACK_SYMBOL)
-  if (bufferKey === null || callbackKey === null || !hasUserBuffer(handle)) return false
-  if (Reflect.get(socket, bufferKey) !== null) return false
-  handle.useUserBuffer(buffer)
-  Reflect.set(socket, callbackKey, (length: number) => {
-    onChunk(buffer.subarray(0, length))
-    // False stops reading: a read that was under way when the socket was paused is the last.
-    return !socket.isPaused()
-  })
-  Reflect.set(socket, bufferKey, buffer)
+  const nextKey = ownSymbol(socket, NEXT_BUFFER_SYMBOL)
+  if (bufferKey === null || callbackKey === null || nextKey === null) return false
+  if (!hasUserBuffer(handle) || Reflect.get(socket, bufferKey) !== null) return false
+  const reads = new SocketReads(socket, onChunk)
+  handle.useUserBuffer(sharedBuffer)
+  Reflect.set(socket, callbackKey, reads.onRead)
+  Reflect.set(socket, nextKey, reads.nextBuffer)
+  Reflect.set(socket, bufferKey, sharedBuffer)
+  // A new socket reads ahead into its stream while it is paused; there is no stream to read into now.
+  if (socket.isPaused()) socket.pause()
   return true
+}
+
+/** True for bytes that a later read overwrites: who keeps them must copy them, or be lent them. */
+export function isVolatile(chunk: Buffer): boolean {
+  return chunk.buffer === sharedBuffer.buffer || delivery.reads?.owns(chunk) === true
+}
+
+/** True when `lendBuffer` hands out the memory of this chunk: it is being handed out right now. */
+export function isLendable(chunk: Buffer): boolean {
+  return delivery.reads?.lends(chunk) === true
+}
+
+/**
+ * The buffer behind the chunk that is being handed out; its socket reads into another one from now
+ * on. Give it to `releaseBuffer` when its bytes are written. Only for a chunk that is lendable.
+ */
+export function lendBuffer(): Buffer {
+  return delivery.reads!.lend()
+}
+
+/** Where one socket's bytes are read to. */
+class SocketReads {
+  readonly #socket: Socket
+  readonly #onChunk: (chunk: Buffer) => void
+  /** null: the shared one. */
+  #own: Buffer | null = null
+  #lent = false
+  #listens = false
+  /** How many reads in a row were small. */
+  #smallReads = SMALL_READS
+
+  constructor(socket: Socket, onChunk: (chunk: Buffer) => void) {
+    this.#socket = socket
+    this.#onChunk = onChunk
+  }
+
+  owns(chunk: Buffer): boolean {
+    return this.#own !== null && chunk.buffer === this.#own.buffer
+  }
+
+  /** Nobody has it yet: a second one must copy. */
+  lends(chunk: Buffer): boolean {
+    return !this.#lent && this.owns(chunk)
+  }
+
+  lend(): Buffer {
+    this.#lent = true
+    return this.#own!
+  }
+
+  readonly onRead = (length: number): boolean => {
+    const own = this.#own
+    if (length >= STREAMING_BYTES) this.#smallReads = 0
+    else if (this.#smallReads < SMALL_READS) this.#smallReads++
+    delivery.reads = this
+    this.#onChunk(own === null ? sharedView(length) : own.subarray(0, length))
+    delivery.reads = null
+    // False stops reading: a read that was under way when the socket was paused is the last.
+    return !this.#socket.isPaused()
+  }
+
+  /** Called by Node behind each read: the buffer for the next one, or undefined for the same. */
+  readonly nextBuffer = (): Buffer | undefined => {
+    const streams = this.#smallReads < SMALL_READS
+    const own = this.#own
+    if (own === null) return streams ? this.#begin() : undefined
+    if (!streams || this.#socket.destroyed) {
+      this.#end()
+      return sharedBuffer
+    }
+    if (!this.#lent) return undefined
+    this.#lent = false
+    this.#own = spareBuffer()
+    return this.#own
+  }
+
+  #begin(): Buffer | undefined {
+    if (this.#socket.destroyed) return undefined
+    this.#own = takeOwnBuffer()
+    if (!this.#listens) {
+      this.#listens = true
+      this.#socket.once('close', this.#onClose)
+    }
+    return this.#own ?? undefined
+  }
+
+  #end(): void {
+    const own = this.#own
+    if (own === null) return
+    if (!this.#lent) releaseBuffer(own)
+    this.#own = null
+    this.#lent = false
+    dropOwnBuffer()
+  }
+
+  readonly #onClose = (): void => {
+    this.#end()
+  }
 }
 
 function ownSymbol(socket: Socket, description: string): symbol | null {

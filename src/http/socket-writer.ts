@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { PassingBytes } from './passing-bytes.ts'
 
 /** Bodies up to this size travel as text behind the head: one write, no copy kept. */
 const SMALL_BYTES = 8_192
@@ -6,18 +7,21 @@ const SMALL_BYTES = 8_192
 const MAX_TEXT = 16_384
 
 /**
- * The sending side of a connection. Text (latin1) is collected until flush(); larger chunks are
- * copied, because a socket keeps what the kernel did not take and chunks are the reader's memory.
+ * The sending side of a connection. Text (latin1) is collected until flush(). A socket keeps what
+ * the kernel did not take, and chunks are the reader's memory: the reader gives it up, or it is
+ * copied.
  */
 export class SocketWriter {
   /** The socket holds more than its high-water mark; cleared by drained(). */
   blocked = false
 
   readonly #socket: Socket
+  readonly #passing: PassingBytes
   #text = ''
 
   constructor(socket: Socket) {
     this.#socket = socket
+    this.#passing = new PassingBytes(socket)
   }
 
   get pending(): boolean {
@@ -36,14 +40,10 @@ export class SocketWriter {
     }
     const socket = this.#socket
     if (!socket.writable) return
-    if (this.#text !== '') {
-      const text = this.#text
-      this.#text = ''
-      socket.cork()
-      socket.write(text, 'latin1')
-      if (!socket.write(Buffer.from(chunk))) this.blocked = true
-      socket.uncork()
-    } else if (!socket.write(Buffer.from(chunk))) this.blocked = true
+    const text = this.#text
+    this.#text = ''
+    this.#passing.write(text, chunk)
+    if (socket.writableNeedDrain) this.blocked = true
   }
 
   flush(): void {
@@ -55,5 +55,6 @@ export class SocketWriter {
 
   drained(): void {
     this.blocked = false
+    this.#passing.settle()
   }
 }

@@ -1,3 +1,5 @@
+import process from 'node:process'
+
 /** Something that wants to act once, after the current callback has run. */
 export interface Ticked {
   /** Belongs to the queue. */
@@ -11,27 +13,37 @@ export interface Ticked {
  * never calls back into its caller.
  */
 export class TickQueue {
-  #items: Ticked[] = []
-  #running: Ticked[] = []
+  #items: (Ticked | null)[] = []
+  #length = 0
+  #running: (Ticked | null)[] = []
 
   schedule(item: Ticked): void {
     if (item.queued) return
     item.queued = true
-    if (this.#items.push(item) === 1) process.nextTick(this.#run)
+    // Setting an array's length calls into the engine; a count of our own does not.
+    if (this.#length === this.#items.length) this.#items.push(item)
+    else this.#items[this.#length] = item
+    if (this.#length++ === 0) process.nextTick(this.#run)
   }
 
   readonly #run = (): void => {
     const items = this.#items
+    const length = this.#length
     this.#items = this.#running
+    this.#length = 0
     this.#running = items
-    for (let i = 0; i < items.length; i++) {
+    for (let i = 0; i < length; i++) {
       const item = items[i]!
+      items[i] = null
       item.queued = false
       item.onTick()
     }
-    items.length = 0
+    if (length > KEPT_PLACES) items.length = KEPT_PLACES
   }
 }
+
+/** Places a queue keeps for the next turns. */
+const KEPT_PLACES = 1_024
 
 /** One for the process, as there is one event loop. */
 export const tickQueue = new TickQueue()

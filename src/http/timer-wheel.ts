@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 /** Something that one deadline at a time hangs on. Its fields belong to the wheel. */
 export interface Timed {
   /** Time of the wheel at which onTimeout is called; Infinity for never. */

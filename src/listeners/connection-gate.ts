@@ -16,6 +16,8 @@ export interface ConnectionGateOptions {
   onRefused(reason: ConnectionRefusal): void
   /** No file can be opened any more: nothing is accepted until that changes (false). */
   onExhausted(exhausted: boolean): void
+  /** Proxies that many clients come through: the limit per address does not hold for them. */
+  isTrustedProxy?(address: string): boolean
   /** Default: the limit of this process. */
   readonly openFiles?: number
 }
@@ -30,8 +32,7 @@ export interface Accepting {
 
 /** Connections without a limit in the configuration. */
 const DEFAULT_MAX_CONNECTIONS = 50_000
-/** Open files that connections leave to the admin and status servers, logs and reloads. */
-const RESERVED_FILES = 64
+/** Of the open files, what `reservedFiles` keeps from connections at most. */
 const MAX_RESERVED_PART = 0.25
 const WATCH_MS = 500
 const RETRY_MS = 100
@@ -47,7 +48,6 @@ const RETRY_MS = 100
 export class ConnectionGate {
   readonly #options: ConnectionGateOptions
   readonly #openFiles: number
-  readonly #usableFiles: number
   readonly #perBlock = new Map<string, number>()
   readonly #accepting = new Set<Accepting>()
   readonly #watch: NodeJS.Timeout
@@ -58,8 +58,6 @@ export class ConnectionGate {
   constructor(options: ConnectionGateOptions) {
     this.#options = options
     this.#openFiles = options.openFiles ?? openFileLimit()
-    this.#usableFiles =
-      this.#openFiles - Math.min(RESERVED_FILES, this.#openFiles * MAX_RESERVED_PART)
     this.#watch = setInterval(() => this.#lookForFiles(), WATCH_MS)
     this.#watch.unref()
   }
@@ -68,23 +66,49 @@ export class ConnectionGate {
     return this.#total
   }
 
-  /** The client's block, to be given back with release(); null: it was reset. */
-  admit(socket: Socket, onListener: number): string | null {
+  /**
+   * The client's block, to be given back with release(); null: it was reset. `announced`: who the
+   * client is comes in a PROXY header, see move().
+   */
+  admit(socket: Socket, onListener: number, announced: boolean): string | null {
     const block = clientBlock(socket.remoteAddress)
-    const reason = this.#refusal(socket, block, onListener)
+    const reason =
+      this.#refusal(socket, onListener) ??
+      (announced ? null : this.#addressRefusal(block, socket.remoteAddress ?? ''))
     if (reason === null) {
       this.#total++
       this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
       return block
     }
+    this.#refuse(socket, reason)
+    return null
+  }
+
+  /** Counts an admitted connection for the client it was announced for. null: it was reset. */
+  move(socket: Socket, from: string, address: string): string | null {
+    const block = clientBlock(address)
+    const reason = this.#addressRefusal(block, address)
+    if (reason !== null) {
+      this.#refuse(socket, reason)
+      return null
+    }
+    this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
+    this.#forget(from)
+    return block
+  }
+
+  #refuse(socket: Socket, reason: ConnectionRefusal): void {
     socket.on('error', ignore)
     socket.resetAndDestroy()
     this.#options.onRefused(reason)
-    return null
   }
 
   release(block: string): void {
     this.#total--
+    this.#forget(block)
+  }
+
+  #forget(block: string): void {
     const left = (this.#perBlock.get(block) ?? 1) - 1
     if (left === 0) this.#perBlock.delete(block)
     else this.#perBlock.set(block, left)
@@ -103,14 +127,23 @@ export class ConnectionGate {
     clearInterval(this.#watch)
   }
 
-  #refusal(socket: Socket, block: string, onListener: number): ConnectionRefusal | null {
+  #refusal(socket: Socket, onListener: number): ConnectionRefusal | null {
     const settings = this.#options.settings()
-    if (descriptorOf(socket) >= this.#usableFiles) return 'open-file-limit'
+    if (descriptorOf(socket) >= this.#usableFiles(settings)) return 'open-file-limit'
     if (this.#total >= this.#maxConnections(settings)) return 'total-connection-limit'
     if (onListener >= settings.maxConnectionsPerListener) return 'listener-connection-limit'
-    const fromBlock = this.#perBlock.get(block) ?? 0
-    if (fromBlock >= settings.maxConnectionsPerAddress) return 'address-connection-limit'
     return null
+  }
+
+  #addressRefusal(block: string, address: string): ConnectionRefusal | null {
+    const fromBlock = this.#perBlock.get(block) ?? 0
+    if (fromBlock < this.#options.settings().maxConnectionsPerAddress) return null
+    const trusted = this.#options.isTrustedProxy?.(address) === true
+    return trusted ? null : 'address-connection-limit'
+  }
+
+  #usableFiles({ reservedFiles }: ConnectionSettings): number {
+    return this.#openFiles - Math.min(reservedFiles, this.#openFiles * MAX_RESERVED_PART)
   }
 
   #maxConnections(settings: ConnectionSettings): number {

@@ -10,6 +10,8 @@ import { H2ServerEngine } from '../http/h2-server.ts'
 import type { Refusal } from '../http/refusal.ts'
 import { HttpServerEngine } from '../http/server-engine.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
+import { announcedPeer } from './announced-peers.ts'
+import { clientBlock } from './client-block.ts'
 import { WireSettings } from './wire-settings.ts'
 
 export interface HttpEnginesOptions {
@@ -17,6 +19,8 @@ export interface HttpEnginesOptions {
   /** The settings of the moment: connections keep those they were accepted with. */
   connections(): ConnectionSettings
   readonly plugins: readonly GatewayPlugin[]
+  /** Tunnels may be asked for over HTTP/2. Default: no. */
+  readonly allowConnect?: boolean
   onRequest(exchange: DownstreamExchange): void
   /** A plugin answers the exchange by itself. */
   onPluginAnswer(exchange: DownstreamExchange): void
@@ -60,14 +64,21 @@ export class HttpEngines {
     const dispatch = (exchange: DownstreamExchange): void => fastify.bridge.dispatch(exchange)
     const onRefusal = (refusal: Refusal, connection: DownstreamConnection): void =>
       options.onRefused(refusal.reason, connection.remoteAddress)
-    const settings = new WireSettings(options.connections())
-    const h2 = new H2ServerEngine({ onExchange: dispatch, onRefusal, settings: settings.h2 })
+    const allowConnect = options.allowConnect === true
+    const settings = new WireSettings(options.connections(), allowConnect)
+    const h2 = new H2ServerEngine({
+      onExchange: dispatch,
+      onRefusal,
+      settings: settings.h2,
+      clientOf: clientBlock,
+    })
     const h1 = new HttpServerEngine({
       onExchange: dispatch,
       onRefusal,
       scheme: options.scheme,
       settings: settings.h1,
-      onHttp2Preface: (socket, firstBytes, context) => h2.accept(socket, context, firstBytes),
+      onHttp2Preface: (socket, firstBytes, context) =>
+        h2.accept(socket, context, firstBytes, announcedPeer(socket)),
     })
     return new HttpEngines({ h1, h2, fastify }, () => options.connections(), settings)
   }
@@ -75,15 +86,16 @@ export class HttpEngines {
   /** `context` comes back as `exchange.connection.context`. */
   accept(socket: Socket | TLSSocket, context: unknown): void {
     this.#followSettings()
+    const peer = announcedPeer(socket)
     if (socket instanceof TLSSocket && socket.alpnProtocol === 'h2')
-      this.#h2.accept(socket, context)
-    else this.#h1.accept(socket, context)
+      this.#h2.accept(socket, context, null, peer)
+    else this.#h1.accept(socket, context, { peer, firstBytes: waitingBytes(socket) })
   }
 
   #followSettings(): void {
     const connections = this.#connections()
     if (connections === this.#settings.connections) return
-    this.#settings = new WireSettings(connections)
+    this.#settings = new WireSettings(connections, this.#settings.h2.allowConnect)
     this.#h1.configure(this.#settings.h1)
     this.#h2.configure(this.#settings.h2)
   }
@@ -108,4 +120,11 @@ export class HttpEngines {
     this.#h2.destroyAll()
     await this.#fastify.close()
   }
+}
+
+/** What came together with a PROXY header, or null. */
+function waitingBytes(socket: Socket): Buffer | null {
+  const waits = socket.readableLength > 0 && !(socket instanceof TLSSocket)
+  const bytes: unknown = waits ? socket.read() : null
+  return Buffer.isBuffer(bytes) ? bytes : null
 }

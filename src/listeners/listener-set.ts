@@ -5,8 +5,9 @@ import type { ServerContexts } from '../tls/server-context.ts'
 import { type BindAddress, formatBindAddress } from './bind-address.ts'
 import type { ConnectionGate } from './connection-gate.ts'
 import { HttpEngines } from './http-engines.ts'
+import type { FailedHandshake } from './failed-handshakes.ts'
 import { dispatchToListener, Listener, observeOnListener } from './listener.ts'
-import type { TlsRefusal } from './tls-accept.ts'
+import type { ProxyHeaderRefusal } from './proxy-protocol.ts'
 
 export interface ListenerSetOptions {
   readonly runtime: ProxyRuntime
@@ -18,12 +19,8 @@ export interface ListenerSetOptions {
   readonly bindings: ReadonlyMap<number, BindAddress>
   onPluginError(error: unknown): void
   onHttpRefused(reason: string, remoteAddress: string): void
-  onTlsRefused(
-    listener: string,
-    reason: TlsRefusal,
-    serverName: string | null,
-    detail: string,
-  ): void
+  onProxyHeaderRefused(listener: string, reason: ProxyHeaderRefusal, remoteAddress: string): void
+  onTlsRefused(listener: string, failure: FailedHandshake): void
 }
 
 export interface BindFailure {
@@ -86,10 +83,16 @@ export class ListenerSet {
             onPluginError: (error) => this.#options.onPluginError(error),
             onRefused: (reason, address) => this.#options.onHttpRefused(reason, address),
           })
-    const listener = new Listener(plan, runtime, engines, {
-      contexts,
-      onRefused: (reason, name, detail) => onTlsRefused(listener.describe(), reason, name, detail),
-    })
+    const listener = new Listener(
+      plan,
+      runtime,
+      engines,
+      {
+        contexts,
+        onRefused: (failure) => onTlsRefused(listener.describe(), failure),
+      },
+      (reason, address) => this.#options.onProxyHeaderRefused(listener.describe(), reason, address),
+    )
     try {
       await listener.bind(this.#addressesOf(plan), this.#options.gate)
     } catch (error) {

@@ -1,14 +1,24 @@
 import type { Socket } from 'node:net'
 import type { DownstreamExchange } from '../http/exchange.ts'
+import { bridgeGrpcWeb } from '../proxy/grpc-web.ts'
 import { handleHttp } from '../proxy/http.ts'
 import { observePluginAnswer } from '../proxy/plugin-answer.ts'
+import { AcceptedPeer, type PeerAddresses } from '../http/accepted-peer.ts'
 import type { ProxyRuntime } from '../proxy/runtime.ts'
 import { handleTcp } from '../proxy/tcp.ts'
 import { HostTable } from '../routing/host-table.ts'
-import type { HttpServerPlan, ListenerPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
+import type { HttpServerPlan, ListenerPlan } from '../snapshot/listener-plan.ts'
+import { announcedPeer, announcePeer } from './announced-peers.ts'
 import { type BindAddress, formatBindAddress } from './bind-address.ts'
 import type { ConnectionGate } from './connection-gate.ts'
 import type { HttpEngines } from './http-engines.ts'
+import {
+  expectsProxyHeader,
+  type ProxyHeaderHandler,
+  type ProxyHeaderRefusal,
+  readProxyHeader,
+} from './proxy-protocol.ts'
+import { AcceptedChain, ServedChains } from './served-chains.ts'
 import { SocketServer, type SocketServerOptions } from './socket-server.ts'
 import { TcpClient } from './tcp-client.ts'
 import { acceptTls, type TlsAcceptOptions } from './tls-accept.ts'
@@ -16,53 +26,61 @@ import { acceptTls, type TlsAcceptOptions } from './tls-accept.ts'
 /** What a connection remembers: its listener, and the server chain chosen at its TLS handshake. */
 class ConnectionContext {
   readonly listener: Listener
-  readonly chainName: string | null
+  readonly chain: AcceptedChain | null
 
-  constructor(listener: Listener, chainName: string | null) {
+  constructor(listener: Listener, chain: AcceptedChain | null) {
     this.listener = listener
-    this.chainName = chainName
+    this.chain = chain
   }
 }
 
-/** A chain as the current plan has it, with the question whether another chain owns a host. */
-interface ServedChain {
-  readonly http: HttpServerPlan
-  readonly ownedElsewhere: (authority: string) => boolean
-}
-
 const NO_ROUTES: HttpServerPlan = { name: 'none', hosts: new HostTable([]), gateways: [] }
+/** The request came over a connection for another server (421). */
+const misdirected = (): boolean => true
 
 /**
  * A Gateway port: bound sockets, and the plan of the current generation. A new generation replaces
  * the plan; connections stay and their next exchange follows the new one.
  */
-export class Listener {
+export class Listener implements ProxyHeaderHandler {
   readonly key: string
   plan: ListenerPlan
   readonly #runtime: ProxyRuntime
   readonly #engines: HttpEngines | null
   readonly #tlsOptions: TlsAcceptOptions | null
+  readonly #onProxyHeaderRefused: (reason: ProxyHeaderRefusal, remoteAddress: string) => void
   #servers: readonly SocketServer[]
-  #chains: ReadonlyMap<string, ServedChain>
+  #chains: ServedChains | null
 
   constructor(
     plan: ListenerPlan,
     runtime: ProxyRuntime,
     engines: HttpEngines | null,
     tls: Pick<TlsAcceptOptions, 'contexts' | 'onRefused'>,
+    onProxyHeaderRefused: (reason: ProxyHeaderRefusal, remoteAddress: string) => void,
   ) {
     this.key = plan.key
     this.plan = plan
     this.#runtime = runtime
     this.#engines = engines
+    this.#onProxyHeaderRefused = onProxyHeaderRefused
     this.#servers = []
-    this.#chains = servedChains(plan)
+    this.#chains = ServedChains.of(plan)
     this.#tlsOptions = {
       ...tls,
       settings: () => runtime.snapshot.mesh.connections,
       chains: () => (this.plan.accept.type === 'tls' ? this.plan.accept.chains : null),
       onSecure: (socket, chain) => {
-        this.#engines!.accept(socket, new ConnectionContext(this, chain.name))
+        if (chain.tcp === null) {
+          const accepted = new AcceptedChain(chain, socket)
+          this.#engines!.accept(socket, new ConnectionContext(this, accepted))
+        } else handleTcp(runtime, new TcpClient(socket), chain.tcp)
+      },
+      onPassThrough: (socket, chain, serverName) => {
+        const tls = { serverName, protocol: '', cipher: '', clientCertificate: null }
+        const peer = new AcceptedPeer(socket, null, announcedPeer(socket), tls)
+        handleTcp(runtime, new TcpClient(socket, peer), chain.tcp!)
+        socket.resume()
       },
     }
     this.#loadCertificates()
@@ -75,6 +93,7 @@ export class Listener {
       bufferBytes: () => this.#runtime.snapshot.mesh.connections.bufferBytes,
       connections: () => this.connections,
       onConnection: (socket) => this.#accept(socket),
+      expectsAnnouncement: (socket) => expectsProxyHeader(this.#runtime.snapshot.mesh, socket),
     }
     const bound: SocketServer[] = []
     try {
@@ -103,7 +122,7 @@ export class Listener {
   update(plan: ListenerPlan): void {
     this.plan = plan
     this.#loadCertificates()
-    this.#chains = servedChains(plan)
+    this.#chains = ServedChains.of(plan)
   }
 
   /** Before the first handshake: a certificate that breaks later has a last good version then. */
@@ -114,6 +133,24 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
+    if (expectsProxyHeader(this.#runtime.snapshot.mesh, socket)) readProxyHeader(socket, this)
+    else this.#serve(socket)
+  }
+
+  onProxyHeader(socket: Socket, peer: PeerAddresses | null): void {
+    if (peer !== null) {
+      const server = this.#servers.find((one) => one.owns(socket))
+      if (server?.announce(socket, peer.remoteAddress) !== true) return
+      announcePeer(socket, peer)
+    }
+    this.#serve(socket)
+  }
+
+  onProxyHeaderRefused(reason: ProxyHeaderRefusal, socket: Socket): void {
+    this.#onProxyHeaderRefused(reason, socket.remoteAddress ?? '')
+  }
+
+  #serve(socket: Socket): void {
     const accept = this.plan.accept
     switch (accept.type) {
       case 'http':
@@ -129,26 +166,29 @@ export class Listener {
 
   /** Hands an exchange to the proxy under the plan of this moment. */
   handle(exchange: DownstreamExchange): void {
-    const { chainName } = exchange.connection.context as ConnectionContext
+    const { chain } = exchange.connection.context as ConnectionContext
     const port = this.#gatewayPort
-    if (chainName === null) {
+    if (chain === null) {
       const accept = this.plan.accept
       handleHttp(
         this.#runtime,
-        exchange,
+        accept.type === 'http' && accept.grpcWeb ? bridgeGrpcWeb(exchange) : exchange,
         accept.type === 'http' ? accept.http : NO_ROUTES,
         port,
         null,
       )
       return
     }
-    const chain = this.#chains.get(chainName)
-    if (chain === undefined) {
+    const chains = this.#chains
+    const own = chains === null ? null : chains.find(chain.name)
+    if (chains === null || own === null) {
       exchange.closeAfter()
       handleHttp(this.#runtime, exchange, NO_ROUTES, port, null)
       return
     }
-    handleHttp(this.#runtime, exchange, chain.http, port, chain.ownedElsewhere)
+    const serving = chain.servingChain(chains, own, exchange.request.authority)
+    if (serving === null) handleHttp(this.#runtime, exchange, NO_ROUTES, port, misdirected)
+    else handleHttp(this.#runtime, exchange, serving.http, port, null)
   }
 
   /** Counts and logs an exchange that a plugin answers. */
@@ -182,20 +222,4 @@ export function dispatchToListener(exchange: DownstreamExchange): void {
 
 export function observeOnListener(exchange: DownstreamExchange): void {
   ;(exchange.connection.context as ConnectionContext).listener.observe(exchange)
-}
-
-function servedChains(plan: ListenerPlan): ReadonlyMap<string, ServedChain> {
-  const chains = new Map<string, ServedChain>()
-  if (plan.accept.type !== 'tls') return chains
-  const table: TlsChainTable = plan.accept.chains
-  for (const chain of table.all) {
-    chains.set(chain.name, {
-      http: chain.http,
-      ownedElsewhere: (authority) => {
-        const owner = table.bySni.lookup(authority)
-        return owner !== null && owner !== chain
-      },
-    })
-  }
-  return chains
 }

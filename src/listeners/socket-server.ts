@@ -2,9 +2,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { BindAddress } from './bind-address.ts'
 import type { Accepting, ConnectionGate } from './connection-gate.ts'
 
-const BACKLOG = 1024
+export const BACKLOG = 1024
 /** TCP keep-alive on accepted connections: a client that vanished is noticed. */
-const KEEP_ALIVE_DELAY_MS = 60_000
+export const KEEP_ALIVE_DELAY_MS = 60_000
 
 export interface SocketServerOptions {
   readonly gate: ConnectionGate
@@ -13,6 +13,8 @@ export interface SocketServerOptions {
   /** Connections of the whole listener, which may have several servers. */
   connections(): number
   onConnection(socket: Socket): void
+  /** Will a PROXY header say who the client is (see announce)? Absent: never. */
+  expectsAnnouncement?(socket: Socket): boolean
 }
 
 /** One bound TCP socket and the connections it accepted. Half-open connections are allowed. */
@@ -73,7 +75,8 @@ export class SocketServer implements Accepting {
 
   #accept(socket: Socket): void {
     const options = this.#options
-    const block = options.gate.admit(socket, options.connections())
+    const announced = options.expectsAnnouncement?.(socket) === true
+    const block = options.gate.admit(socket, options.connections(), announced)
     if (block === null) return
     this.#blocks.set(socket, block)
     socket.once('close', this.#onSocketClose)
@@ -87,6 +90,19 @@ export class SocketServer implements Accepting {
     Reflect.set(this.#server, 'highWaterMark', bytes)
     const state: unknown = Reflect.get(socket, '_writableState')
     if (typeof state === 'object' && state !== null) Reflect.set(state, 'highWaterMark', bytes)
+  }
+
+  /** A PROXY header named the client. False: too many of its connections are open, it was reset. */
+  announce(socket: Socket, address: string): boolean {
+    const block = this.#blocks.get(socket)
+    if (block === undefined) return false
+    const moved = this.#options.gate.move(socket, block, address)
+    if (moved !== null) this.#blocks.set(socket, moved)
+    return moved !== null
+  }
+
+  owns(socket: Socket): boolean {
+    return this.#blocks.has(socket)
   }
 
   #release(socket: Socket): void {

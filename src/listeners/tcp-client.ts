@@ -1,32 +1,53 @@
 import type { Socket } from 'node:net'
+import { AcceptedPeer } from '../http/accepted-peer.ts'
+import { PassingBytes } from '../http/passing-bytes.ts'
+import { readShared } from '../http/shared-read.ts'
 import { resetSocket } from '../http/socket-close.ts'
+import type { DownstreamConnection } from '../http/exchange.ts'
+import { announcedPeer } from './announced-peers.ts'
 import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
 
 /** An accepted TCP connection as the proxy splices it: bytes, half-closes, backpressure. */
 export class TcpClient implements TcpDownstream {
-  readonly remoteAddress: string
+  readonly connection: DownstreamConnection
   readonly #socket: Socket
+  readonly #passing: PassingBytes
   #handler: TcpDownstreamHandler | null
 
-  constructor(socket: Socket) {
+  /** `connection`: who is there, when that is known already (a ClientHello was read). */
+  constructor(
+    socket: Socket,
+    connection: DownstreamConnection = new AcceptedPeer(socket, null, announcedPeer(socket)),
+  ) {
     this.#socket = socket
+    this.#passing = new PassingBytes(socket)
     this.#handler = null
-    this.remoteAddress = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    this.connection = connection
   }
 
   start(handler: TcpDownstreamHandler): void {
     this.#handler = handler
     const socket = this.#socket
-    socket.on('data', (chunk: Buffer) => handler.onClientData(chunk))
+    const onData = (chunk: Buffer): void => handler.onClientData(chunk)
+    // What was read to look at it and put back: a stream that holds bytes cannot share its reads.
+    const first: unknown = socket.readableLength > 0 ? socket.read() : null
+    if (Buffer.isBuffer(first)) process.nextTick(() => this.#handler?.onClientData(first))
+    // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
+    socket.on('data', onData)
+    readShared(socket, onData)
     socket.on('end', () => handler.onClientEnd())
-    socket.on('drain', () => handler.onClientDrain())
+    socket.on('drain', () => {
+      this.#passing.settle()
+      handler.onClientDrain()
+    })
     socket.on('error', ignore)
     socket.on('close', () => this.#handler?.onClientClosed())
   }
 
   /** The socket's own high-water mark decides: below it there would be no 'drain' to wait for. */
   send(chunk: Buffer): boolean {
-    return this.#socket.write(Buffer.from(chunk))
+    this.#passing.write('', chunk)
+    return !this.#socket.writableNeedDrain
   }
 
   end(): void {

@@ -68,7 +68,10 @@ beforeEach(async () => {
         secure.end('hello')
         accepted.push({ socket: secure, chain: chain.name })
       },
-      onRefused: (reason, serverName) => refused.push(`${reason} ${serverName}`),
+      onPassThrough: (passed) => passed.destroy(),
+      onRefused: ({ reason, serverName }) => {
+        refused.push(`${reason} ${serverName}`)
+      },
     })
   })
   server.listen(0, '127.0.0.1')

@@ -1,17 +1,27 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { setClientCertificate } from '../http/accepted-peer.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
 import type { TlsChainPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
+import { judgeClient } from '../tls/client-certificate.ts'
 import { MAX_CLIENT_HELLO_BYTES, parseClientHello } from '../tls/client-hello.ts'
 import type { ServerContexts } from '../tls/server-context.ts'
+import { announcedPeer, handDownPeer } from './announced-peers.ts'
+import type { FailedHandshake, TlsRefusal } from './failed-handshakes.ts'
 import { handshakeQueue, type Startable } from './handshake-queue.ts'
 
 /** TLS alert record: fatal, unrecognized_name (RFC 6066 3) or handshake_failure (RFC 8446 6.2). */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 1, 0, 2, 2, 112])
 const HANDSHAKE_FAILURE = Buffer.from([21, 3, 1, 0, 2, 2, 40])
 
-export type TlsRefusal =
-  'no-server-name-match' | 'no-certificate' | 'not-tls' | 'timeout' | 'handshake-failed'
+/** What Istio's sidecars offer by ALPN: who does not is none of the mesh. */
+const MESH_PROTOCOLS: ReadonlySet<string> = new Set([
+  'istio',
+  'istio-peer-exchange',
+  'istio-http/1.0',
+  'istio-http/1.1',
+  'istio-h2',
+])
 
 export interface TlsAcceptOptions {
   readonly contexts: ServerContexts
@@ -20,13 +30,16 @@ export interface TlsAcceptOptions {
   /** The chains of the moment the handshake begins. */
   chains(): TlsChainTable | null
   onSecure(socket: TLSSocket, chain: TlsChainPlan): void
-  onRefused(reason: TlsRefusal, serverName: string | null, detail: string): void
+  /** TLS does not end here: `socket` is paused, with the ClientHello put back in front. */
+  onPassThrough(socket: Socket, chain: TlsChainPlan, serverName: string | null): void
+  onRefused(failure: FailedHandshake): void
 }
 
 /**
- * Terminates TLS on an accepted socket: waits for the ClientHello, picks the server chain by its
- * name (exact, longest wildcard, unrestricted), then lets node:tls do the handshake with that
- * chain's certificate, versions and ALPN. What cannot be served is refused with an alert.
+ * Serves TLS on an accepted socket: waits for the ClientHello, picks the server chain by its name
+ * (exact, longest wildcard, unrestricted), then lets node:tls do the handshake with that chain's
+ * certificate, versions and ALPN and judges the client's certificate, or passes the bytes on as
+ * they are. What cannot be served is refused with an alert.
  */
 export function acceptTls(socket: Socket, options: TlsAcceptOptions): void {
   new TlsHandshake(socket, options).start()
@@ -38,6 +51,8 @@ class TlsHandshake implements Startable {
   readonly #timer: NodeJS.Timeout
   #received: Buffer | null
   #serverName: string | null
+  #alpn: readonly string[]
+  #chain: TlsChainPlan | null
   #secure: TLSSocket | null
 
   constructor(socket: Socket, options: TlsAcceptOptions) {
@@ -45,6 +60,8 @@ class TlsHandshake implements Startable {
     this.#options = options
     this.#received = null
     this.#serverName = null
+    this.#alpn = []
+    this.#chain = null
     this.#secure = null
     this.#timer = setTimeout(this.#onTimeout, options.settings().tlsHandshakeTimeoutMs)
   }
@@ -79,36 +96,77 @@ class TlsHandshake implements Startable {
       return
     }
     this.#serverName = hello.serverName
-    handshakeQueue.enter(this)
+    this.#alpn = hello.alpn
+    if (this.#findChain()?.passesThrough === true) this.begin()
+    else handshakeQueue.enter(this)
+  }
+
+  #findChain(): TlsChainPlan | null {
+    const chains = this.#options.chains()
+    return chains === null ? null : chains.bySni.find(this.#serverName ?? '')
   }
 
   begin(): void {
     if (this.#socket.destroyed) return
-    const chains = this.#options.chains()
-    const chain = chains === null ? null : chains.bySni.find(this.#serverName ?? '')
+    const chain = this.#findChain()
+    this.#chain = chain
     if (chain === null) {
       this.#refuse('no-server-name-match', UNRECOGNIZED_NAME)
       return
     }
-    const context = this.#options.contexts.contextFor(chain.tls)
-    if (context === null) {
-      this.#refuse('no-certificate', HANDSHAKE_FAILURE)
+    if (chain.passesThrough) this.#passThrough(chain)
+    else this.#terminate(chain)
+  }
+
+  #passThrough(chain: TlsChainPlan): void {
+    if (chain.tcp === null) {
+      this.#refuse('no-route', null, 'no tls rule has this server name')
       return
     }
+    if (chain.mode === 'AUTO_PASSTHROUGH' && !this.#alpn.some((name) => MESH_PROTOCOLS.has(name))) {
+      this.#refuse('no-route', null, 'the client offers no protocol of the mesh by ALPN')
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#options.onPassThrough(this.#takeSocket(), chain, this.#serverName)
+  }
+
+  /** The socket without our listeners, and with what was read put back. */
+  #takeSocket(): Socket {
     const socket = this.#socket
     socket.removeListener('error', this.#onGone)
     socket.removeListener('end', this.#onGone)
     socket.removeListener('close', this.#onGone)
     socket.unshift(this.#received!)
     this.#received = null
+    return socket
+  }
+
+  #terminate(chain: TlsChainPlan): void {
+    const context = this.#options.contexts.contextFor(chain.tls)
+    if (context === null) {
+      this.#refuse('no-certificate', HANDSHAKE_FAILURE)
+      return
+    }
+    if (chain.opaque && chain.tcp === null) {
+      this.#refuse('no-route', HANDSHAKE_FAILURE, 'no tcp rule leads anywhere')
+      return
+    }
+    const { alpn, client } = chain.tls
+    const socket = this.#takeSocket()
     const options = {
       isServer: true,
       secureContext: context,
-      ALPNProtocols: [...chain.tls.alpn],
+      // Without protocols of our own those of the client are not looked at.
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+      requestCert: client !== undefined,
+      // Refuses clients without certificate only: those with one are judged behind the handshake.
+      rejectUnauthorized: client?.required === true,
       highWaterMark: this.#options.settings().bufferBytes,
     }
     const secure = new TLSSocket(socket, options)
     this.#secure = secure
+    handDownPeer(socket, secure)
     secure.once('error', this.#onFailure)
     // The socket may stay half-open; a client that ends here will never finish its handshake.
     secure.once('end', this.#onFailure)
@@ -120,6 +178,17 @@ class TlsHandshake implements Startable {
     this.#letGo(secure)
     // tls.Server would do this; node:http2 waits for the handshake as long as it is set.
     Reflect.set(secure, 'secureConnecting', false)
+    const { client } = chain.tls
+    if (client !== undefined) {
+      const verdict = judgeClient(secure, client)
+      if (!verdict.admitted) {
+        secure.on('error', ignore)
+        secure.destroy()
+        this.#report('client-certificate', verdict.reason)
+        return
+      }
+      if (verdict.certificate !== null) setClientCertificate(secure, verdict.certificate)
+    }
     this.#options.onSecure(secure, chain)
   }
 
@@ -129,7 +198,7 @@ class TlsHandshake implements Startable {
     secure.on('error', ignore)
     secure.destroy()
     const detail = error instanceof Error ? error.message : 'closed by the client'
-    this.#options.onRefused('handshake-failed', this.#serverName, detail)
+    this.#report('handshake-failed', detail)
   }
 
   #letGo(secure: TLSSocket): void {
@@ -139,12 +208,24 @@ class TlsHandshake implements Startable {
     secure.removeListener('close', this.#onFailure)
   }
 
-  #refuse(reason: TlsRefusal, alert: Buffer | null): void {
+  #refuse(reason: TlsRefusal, alert: Buffer | null, detail = ''): void {
     clearTimeout(this.#timer)
     this.#socket.removeListener('data', this.#onData)
-    this.#options.onRefused(reason, this.#serverName, '')
+    this.#report(reason, detail)
     if (alert === null) this.#socket.destroy()
     else this.#socket.end(alert, () => this.#socket.destroy())
+  }
+
+  #report(reason: TlsRefusal, detail: string): void {
+    const socket = this.#socket
+    this.#options.onRefused({
+      reason,
+      detail,
+      serverName: this.#serverName,
+      alpn: this.#alpn,
+      chain: this.#chain === null ? null : this.#chain.name,
+      remoteAddress: announcedPeer(socket)?.remoteAddress ?? socket.remoteAddress ?? '',
+    })
   }
 }
 

@@ -9,7 +9,8 @@ export class WireSettings {
   readonly h1: HttpSettings
   readonly h2: H2Settings
 
-  constructor(connections: ConnectionSettings) {
+  /** `allowConnect`: plain CONNECT over HTTP/2 (the egress proxy). */
+  constructor(connections: ConnectionSettings, allowConnect: boolean = false) {
     const { http2 } = connections
     this.connections = connections
     const common = {
@@ -21,6 +22,7 @@ export class WireSettings {
       maxAgeMs: connections.maxAgeMs,
       writeStallTimeoutMs: connections.writeStallTimeoutMs,
       maxRequestsPerConnection: connections.maxRequestsPerConnection,
+      lingerTimeoutMs: connections.lingerTimeoutMs,
       maxHeadBytes: connections.maxHeadBytes,
       maxHeaderFields: connections.maxHeaderFields,
       highWaterBytes: connections.bufferBytes,
@@ -32,7 +34,11 @@ export class WireSettings {
       drainTimeoutMs: connections.drainTimeoutMs,
       tunnelIdleTimeoutMs: connections.tunnelIdleTimeoutMs,
       preserveHeaderCase: connections.preserveHeaderCase,
+      lingerBytes: connections.lingerBytes,
+      maxChunkExtensionBytes: connections.maxChunkExtensionBytes,
+      acceptHttp10: connections.http10 === 'accept',
+      forwardRequestTrailers: connections.requestTrailers === 'forward',
     })
-    this.h2 = new H2Settings({ ...common, ...http2 })
+    this.h2 = new H2Settings({ ...common, ...http2, allowConnect })
   }
 }

@@ -2,15 +2,30 @@ import type {
   AdminState,
   BoundListener,
   CertificateDescription,
+  FixedLimit,
+  HandshakeDescription,
   LifecycleState,
+  LoadOutcome,
+  RateLimitActivity,
   ReloadOutcome,
   ServerInfo,
 } from '../admin/admin-state.ts'
+import type { ServedConfiguration } from '../admin/describe-resources.ts'
 import type { ClusterDescription } from '../clusters/description.ts'
+import { LIMITS } from '../compile/limits/limit-table.ts'
+import { shownLimit } from '../compile/limits/limit-text.ts'
 import type { Problem } from '../config/problems.ts'
+import type { CallProblem, ExplainCall } from '../explain/call.ts'
+import { type DnsReport, dnsReport } from '../explain/dns-records.ts'
+import { Explainer } from '../explain/explainer.ts'
+import type { Explanation } from '../explain/explanation.ts'
+import { formatBindAddress } from '../listeners/bind-address.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { EgressActivity } from '../telemetry/egress-watch.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { describeCertificates } from './certificates.ts'
+import type { LoadedConfiguration } from './configuration.ts'
+import { FIXED_LIMITS } from './fixed-limits.ts'
 import type { Gateway } from './gateway.ts'
 import type { Logger } from './log.ts'
 import { LOG_LEVELS, type RunOptions } from './run-options.ts'
@@ -23,6 +38,9 @@ export class AdminView implements AdminState {
   readonly #version: string
   readonly #log: Logger
   readonly #startedAt = new Date()
+  /** Made when it is first asked for, for what is served then. */
+  #explainer: Explainer | null = null
+  #explained: LoadedConfiguration | null = null
   #failed = false
   #drained = false
 
@@ -49,8 +67,38 @@ export class AdminView implements AdminState {
     return this.#gateway.snapshot
   }
 
+  served(): ServedConfiguration | null {
+    return this.#gateway.loaded
+  }
+
+  lastLoad(): LoadOutcome | null {
+    return this.#gateway.lastLoad
+  }
+
   problems(): readonly Problem[] {
     return this.#gateway.problems
+  }
+
+  explain(call: ExplainCall): Explanation | CallProblem | null {
+    const loaded = this.#gateway.loaded
+    if (loaded === null) return null
+    if (this.#explained !== loaded || this.#explainer === null) {
+      const { snapshot, set, settings } = loaded
+      const problems = this.problems()
+      const boundNow = (): readonly BoundListener[] => this.boundListeners()
+      this.#explainer = new Explainer({
+        snapshot,
+        set,
+        settings,
+        problems,
+        live: true,
+        get bound() {
+          return boundNow()
+        },
+      })
+      this.#explained = loaded
+    }
+    return this.#explainer.explain(call)
   }
 
   boundListeners(): readonly BoundListener[] {
@@ -67,9 +115,31 @@ export class AdminView implements AdminState {
     return this.#gateway.describeClusters()
   }
 
+  egress(): EgressActivity {
+    return this.#gateway.egressActivity
+  }
+
+  dns(advertise: readonly string[]): DnsReport | null {
+    const loaded = this.#gateway.loaded
+    if (loaded === null) return null
+    const own = this.#options.dns?.advertise ?? []
+    return dnsReport({ ...loaded, advertise: advertise.length > 0 ? advertise : own })
+  }
+
+  rateLimits(): RateLimitActivity {
+    return this.#gateway.rateLimits
+  }
+
   certificates(): readonly CertificateDescription[] {
     const snapshot = this.#gateway.snapshot
     return snapshot === null ? [] : describeCertificates(snapshot)
+  }
+
+  failedHandshakes(): readonly HandshakeDescription[] {
+    return this.#gateway.failedHandshakes.map(({ atMs, ...handshake }) => ({
+      at: new Date(atMs).toISOString(),
+      ...handshake,
+    }))
   }
 
   serverInfo(): ServerInfo {
@@ -81,6 +151,10 @@ export class AdminView implements AdminState {
       uptimeSeconds: Math.round(process.uptime()),
       options: shownOptions(this.#options),
     }
+  }
+
+  fixedLimits(): readonly FixedLimit[] {
+    return FIXED_LIMITS
   }
 
   logLevel(): string {
@@ -117,6 +191,7 @@ export class AdminView implements AdminState {
 }
 
 function shownOptions(options: RunOptions): ServerInfo['options'] {
+  const dns = options.dns?.listen ?? null
   return {
     config: options.config,
     watch: options.watch,
@@ -127,12 +202,22 @@ function shownOptions(options: RunOptions): ServerInfo['options'] {
     ),
     namespace: options.namespace,
     domain: options.domain,
+    locality: options.locality,
     resolvers: options.resolvers,
+    dns: dns === null ? '' : formatBindAddress(dns),
+    advertise: options.dns?.advertise ?? [],
     egressAllow: options.egressAllow,
+    egressLedger: options.egressLedger?.path ?? '',
+    egressMode: options.egressControl?.reportOnly === true ? 'report' : 'enforce',
+    egressUnknownClients: options.egressControl?.refuseUnknown === true ? 'refuse' : 'allow',
+    egressUsers: options.egressControl?.users ?? '',
     meshConfig: options.meshConfig ?? '',
     redis: options.redisUrl === null ? '' : withoutCredentials(options.redisUrl),
     rateLimitConfig: options.rateLimitConfig ?? '',
     compat: options.compat,
+    limits: [...options.limits].map(
+      ([name, value]) => `${name}=${shownLimit(LIMITS[name], value)}`,
+    ),
     strict: options.strict,
     drainTimeoutMs: options.drainTimeoutMs,
     drainDelayMs: options.drainDelayMs,

@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { compileSnapshot } from '../compile/compile.ts'
+import { type CompileInput, type CompileSettings, settingsOf } from '../compile/compile-input.ts'
+import type { EgressControlSettings } from '../compile/egress/egress-control-settings.ts'
+import { type LimitFlags, NO_LIMIT_FLAGS } from '../compile/limits/limit-table.ts'
 import { findMeshConfig, type MeshConfigSpec, parseMeshConfig } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
@@ -13,13 +16,23 @@ const ROOT_NAMESPACE = 'istio-system'
 
 export interface ConfigurationOptions {
   readonly compat: boolean
+  /** `--limit`; none when absent. */
+  readonly limits?: LimitFlags
   readonly labels: readonly Readonly<Record<string, string>>[]
   readonly namespace: string
   readonly domain: string
+  /** Own `region/zone/subzone`; '': that of the Node `nodeName`; absent: nobody was asked. */
+  readonly locality?: string
+  readonly nodeName?: string
   /** MeshConfig file; null: the ConfigMap in the sources. */
   readonly meshConfig: string | null
   /** Descriptor file or folder of envoyproxy/ratelimit, or null. */
   readonly rateLimitConfig: string | null
+  /** CIDRs; none when absent. */
+  readonly trustedProxies?: readonly string[]
+  /** Folder with the workload's certificate; absent: /etc/certs. */
+  readonly meshCertificates?: string
+  readonly egressControl?: EgressControlSettings
   readonly filterFactories: readonly FilterFactory[]
 }
 
@@ -27,6 +40,7 @@ export interface LoadedConfiguration {
   readonly snapshot: Snapshot
   readonly set: ResourceSet
   readonly mesh: MeshConfigSpec
+  readonly settings: CompileSettings
   readonly problems: readonly Problem[]
   readonly counts: LoadCounts
   /** False: nothing that matters changed, `snapshot` is the one before. */
@@ -61,23 +75,33 @@ export class Configuration {
       return { ...this.#last, problems: [...problems, ...this.#compileProblems], changed: false }
     }
     this.#unfinished = true
-    const compiled = compileSnapshot({
+    const input: CompileInput = {
       set: loaded.set,
       generation: (this.#last?.snapshot.generation ?? 0) + 1,
       ownLabels: this.#options.labels,
       namespace: this.#options.namespace,
       domain: this.#options.domain,
+      ...(this.#options.locality === undefined ? {} : { locality: this.#options.locality }),
+      nodeName: this.#options.nodeName ?? '',
       meshConfig: mesh,
       compat: this.#options.compat,
+      limits: this.#options.limits ?? NO_LIMIT_FLAGS,
       filterFactories: this.#options.filterFactories,
       rateLimitConfigs: descriptors,
-    })
+      trustedProxies: this.#options.trustedProxies ?? [],
+      ...(this.#options.egressControl === undefined ? {} : { egress: this.#options.egressControl }),
+      ...(this.#options.meshCertificates === undefined
+        ? {}
+        : { meshCertificates: this.#options.meshCertificates }),
+    }
+    const compiled = compileSnapshot(input)
     this.#unfinished = false
     this.#compileProblems = compiled.problems
     this.#last = {
       snapshot: compiled.snapshot,
       set: loaded.set,
       mesh: mesh ?? {},
+      settings: settingsOf(input),
       problems: [...problems, ...compiled.problems],
       counts: loaded.counts,
       changed: true,

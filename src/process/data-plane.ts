@@ -2,16 +2,21 @@ import { networkInterfaces } from 'node:os'
 import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
+import { connectionLimits } from '../compile/policy/connection-limits.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
 import { ConnectionGate } from '../listeners/connection-gate.ts'
 import { EgressListener } from '../listeners/egress-listener.ts'
+import { FailedHandshakes } from '../listeners/failed-handshakes.ts'
 import { type BindFailure, ListenerSet } from '../listeners/listener-set.ts'
 import type { GatewayPlugin } from '../http/fastify-server.ts'
+import type { EgressObserver } from '../proxy/egress-record.ts'
 import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import { ProxyRuntime } from '../proxy/runtime.ts'
+import type { TcpObserver } from '../proxy/tcp-record.ts'
+import type { MirrorStats } from '../telemetry/mirror-stats.ts'
 import type { RefusalCounter } from '../telemetry/refusal-counter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import { ServerContexts } from '../tls/server-context.ts'
+import { type CertificateFault, ServerContexts } from '../tls/server-context.ts'
 import { AddressGuard } from '../upstream/address-guard.ts'
 import { Resolver } from '../upstream/resolver.ts'
 import { type BoundListener, boundListeners } from './bound-listeners.ts'
@@ -27,8 +32,12 @@ export class DataPlane {
   readonly #registry: ClusterRegistry
   readonly #runtime: ProxyRuntime
   readonly #gate: ConnectionGate
+  readonly #contexts: ServerContexts
+  /** The last TLS connections that were not served. */
+  readonly failedHandshakes = new FailedHandshakes()
   readonly #listeners: ListenerSet
   readonly #egress: EgressListener[] = []
+  readonly #guards: readonly AddressGuard[]
 
   constructor(
     options: RunOptions,
@@ -36,42 +45,75 @@ export class DataPlane {
       snapshot: Snapshot
       plugins: readonly GatewayPlugin[]
       observer: ExchangeObserver
+      tcpObserver: TcpObserver
       refusals: RefusalCounter
       log: Logger
     },
   ) {
     const { log } = parts
     const resolver = new Resolver({ servers: options.resolvers })
+    const limits = connectionLimits(null, {}, options.limits)
     this.#log = log
     this.#refusals = parts.refusals
     this.#resolver = resolver
     this.#registry = new ClusterRegistry({ resolver, log: (event) => this.#logClusterEvent(event) })
     this.#registry.install(parts.snapshot.clusters)
+    const guard = egressGuard(options.egressAllow)
+    const declaredGuard = egressGuard(EVERYTHING)
+    this.#guards = [guard, declaredGuard]
     this.#runtime = new ProxyRuntime({
       snapshot: parts.snapshot,
-      passthrough: new PassthroughCluster({ resolver, guard: egressGuard(options.egressAllow) }),
-      declaredPassthrough: new PassthroughCluster({ resolver, guard: egressGuard(EVERYTHING) }),
+      passthrough: new PassthroughCluster({
+        resolver,
+        guard,
+        limits,
+      }),
+      declaredPassthrough: new PassthroughCluster({
+        resolver,
+        guard: declaredGuard,
+        limits,
+      }),
       observer: parts.observer,
+      tcpObserver: parts.tcpObserver,
       random: Math.random,
     })
     this.#gate = new ConnectionGate({
       settings: () => this.#runtime.snapshot.mesh.connections,
       onRefused: (reason) => this.#refusals.count('tcp', reason),
+      isTrustedProxy: (address) => this.#runtime.snapshot.mesh.trustedPeers?.has(address) === true,
       onExhausted: (exhausted) => this.#logExhausted(exhausted),
     })
+    this.#contexts = new ServerContexts({ onProblem: (message) => log.error(message) })
     this.#listeners = new ListenerSet({
       runtime: this.#runtime,
       gate: this.#gate,
-      contexts: new ServerContexts({ onProblem: (message) => log.error(message) }),
+      contexts: this.#contexts,
       plugins: parts.plugins,
       bindings: options.listen,
       onPluginError: (error) => log.error({ err: error }, 'a plugin failed'),
       onHttpRefused: (reason, remoteAddress) => this.#countRefusal(reason, remoteAddress),
-      onTlsRefused: (listener, reason, serverName, detail) => {
-        this.#refusals.count('tls', reason)
-        log.debug({ listener, reason, serverName, detail }, 'TLS handshake refused')
+      onProxyHeaderRefused: (listener, reason, remoteAddress) => {
+        this.#refusals.count('tcp', reason)
+        log.debug({ listener, reason, remoteAddress }, 'connection without PROXY header refused')
+      },
+      onTlsRefused: (listener, failure) => {
+        this.#refusals.count('tls', failure.reason)
+        this.failedHandshakes.add({ ...failure, listener, atMs: Date.now() })
+        log.debug({ listener, ...failure }, 'TLS handshake refused')
       },
     })
+  }
+
+  /** Ports of this host that nobody reaches through the egress proxy; undefined: not bound. */
+  protect(...ports: readonly (number | undefined)[]): void {
+    for (const guard of this.#guards) {
+      for (const port of ports) if (port !== undefined) guard.protect(port)
+    }
+  }
+
+  /** Every decision of the egress proxy is told to `observer`. */
+  watchEgress(observer: EgressObserver): void {
+    this.#runtime.egressObserver = observer
   }
 
   /** Waits for the first DNS answers, then binds everything or throws StartError. */
@@ -90,7 +132,9 @@ export class DataPlane {
         EgressListener.start(address, this.#runtime, this.#gate, (reason, remote) =>
           this.#countRefusal(reason, remote),
         )
-      this.#egress.push(await bindOrExplain('--egress', address, start))
+      const listener = await bindOrExplain('--egress', address, start)
+      this.#egress.push(listener)
+      this.protect(listener.address.port)
     }
   }
 
@@ -102,6 +146,10 @@ export class DataPlane {
   }
 
   #applyListeners(snapshot: Snapshot): Promise<readonly BindFailure[]> {
+    const plans = snapshot.listeners.flatMap(({ accept }) =>
+      accept.type === 'tls' ? accept.chains.all.map(({ tls }) => tls) : [],
+    )
+    this.#contexts.keepFaultsOf(plans)
     return this.#listeners.apply(snapshot.listeners, snapshot.mesh.drainDurationMs)
   }
 
@@ -109,8 +157,23 @@ export class DataPlane {
     return this.#runtime.snapshot
   }
 
+  /** Certificates, keys and trust of Gateway servers that cannot be used now. */
+  get certificateFaults(): readonly CertificateFault[] {
+    return this.#contexts.faults
+  }
+
   get activeExchanges(): number {
     return this.#runtime.active
+  }
+
+  /** Copies of requests that are still on their way to mirrors. */
+  get activeMirrors(): number {
+    return this.#runtime.mirrors.active
+  }
+
+  describeMirrors(): MirrorStats {
+    const { active, outcomes } = this.#runtime.mirrors
+    return { active, outcomes }
   }
 
   get boundListeners(): readonly BoundListener[] {
@@ -140,6 +203,7 @@ export class DataPlane {
   async close(): Promise<void> {
     await this.closeListeners()
     this.#gate.close()
+    this.#runtime.mirrors.close()
     await this.#registry.close()
     this.#runtime.passthrough.close()
     this.#runtime.declaredPassthrough.close()

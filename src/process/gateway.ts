@@ -1,5 +1,6 @@
-import { createRateLimit, type RateLimit } from '../../plugins/rate-limit/index.ts'
+import { setTimeout as pause } from 'node:timers/promises'
 import { startAdminServer } from '../admin/admin-server.ts'
+import type { LoadOutcome, RateLimitActivity } from '../admin/admin-state.ts'
 import type { RunningServer } from '../admin/http-server.ts'
 import { startStatusServer } from '../admin/status-server.ts'
 import type { ClusterDescription } from '../clusters/description.ts'
@@ -7,22 +8,33 @@ import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import { type FileSource, startFileSource } from '../config/sources/file/file-source.ts'
 import type { SourceFile } from '../config/store.ts'
-import { FilterRegistry } from '../filters/registry.ts'
 import { type BindAddress, formatBindAddress } from '../listeners/bind-address.ts'
+import type { RecordedHandshake } from '../listeners/failed-handshakes.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { EgressActivity } from '../telemetry/egress-watch.ts'
+import { NO_MIRRORS } from '../telemetry/mirror-stats.ts'
 import { AdminView } from './admin-view.ts'
+import { bindProblem } from './bind-problem.ts'
 import type { BoundListener } from './bound-listeners.ts'
+import { BuiltInFilters } from './built-in-filters.ts'
+import { CertificateWatch } from './certificate-watch.ts'
+import { describeCertificates } from './certificates.ts'
 import { Configuration, type LoadedConfiguration } from './configuration.ts'
 import { DataPlane } from './data-plane.ts'
+import { DnsService } from './dns-service.ts'
+import { EgressWatching } from './egress-watching.ts'
 import type { Logger } from './log.ts'
 import { Observability } from './observability.ts'
 import { loadPlugins } from './plugins.ts'
 import { ProblemLog } from './problem-log.ts'
 import type { RunOptions } from './run-options.ts'
+import { refuseMissingPaths, refuseUnreadableSettings } from './start-checks.ts'
 import { bindOrExplain, StartError } from './start-error.ts'
 
 /** How often an ending process looks whether everything is idle. */
 const IDLE_POLL_MS = 50
+/** How long an ending process that is idle otherwise waits for the rest of its mirrored requests. */
+const MIRROR_DRAIN_MS = 2_000
 
 /**
  * One running gateway: configuration in, listeners out. `start` resolves when it is ready; `drain`
@@ -31,32 +43,35 @@ const IDLE_POLL_MS = 50
 export class Gateway {
   readonly #options: RunOptions
   readonly #log: Logger
-  readonly #rateLimit: RateLimit
+  readonly #filters: BuiltInFilters
   readonly #configuration: Configuration
   readonly #problemLog: ProblemLog
   #dataPlane: DataPlane | null = null
   #sources: FileSource[] = []
   #files: readonly SourceFile[] = []
   #problems: readonly Problem[] = []
+  #loaded: LoadedConfiguration | null = null
   #bindProblems: readonly Problem[] = []
+  readonly #certificates: CertificateWatch
   readonly #observability: Observability
   readonly #adminView: AdminView
   #admin: RunningServer | null = null
+  #dns: DnsService | null = null
   #status: RunningServer | null = null
   #turn: Promise<void> = Promise.resolve()
   #lastLoadFailed = false
+  #lastLoad: LoadOutcome | null = null
   #state: GatewayState = 'starting'
 
   private constructor(options: RunOptions, log: Logger, version: string) {
     this.#options = options
     this.#log = log
-    this.#rateLimit = createRateLimit({
+    this.#filters = new BuiltInFilters({
       redisUrl: options.redisUrl,
       log: (level, message) => log[level](message),
     })
-    const filters = new FilterRegistry()
-    filters.add(this.#rateLimit.factory)
-    this.#configuration = new Configuration({ ...options, filterFactories: filters.factories })
+    const { factories, faults, rateLimit } = this.#filters
+    this.#configuration = new Configuration({ ...options, filterFactories: factories })
     this.#problemLog = new ProblemLog(log)
     this.#observability = new Observability({
       version,
@@ -64,6 +79,23 @@ export class Gateway {
       accessLogFd: options.accessLogFd,
       log,
       clusters: () => this.describeClusters(),
+      faults: faults.stats,
+      rateLimits: () => rateLimit.stats.rules,
+      rateLimitStore: () => rateLimit.storeStatus(),
+      egress: new EgressWatching({
+        ledger: options.egressLedger ?? null,
+        reportOnly: options.egressControl?.reportOnly ?? false,
+        version,
+        log,
+      }),
+      mirrors: () => this.#dataPlane?.describeMirrors() ?? NO_MIRRORS,
+      certificates: () => this.#certificates.expiries,
+    })
+    this.#certificates = new CertificateWatch({
+      certificates: () => (this.snapshot === null ? [] : describeCertificates(this.snapshot)),
+      faults: () => this.#dataPlane?.certificateFaults ?? [],
+      onChange: () => this.#problemLog.update(this.problems),
+      now: Date.now,
     })
     this.#adminView = new AdminView(this, this.#observability.metrics, { options, version, log })
   }
@@ -93,9 +125,9 @@ export class Gateway {
     })
     this.#sources.push(source)
     this.#files = await source.read()
-    this.#refuseMissingPaths()
+    refuseMissingPaths(this.#files, this.#options)
     const loaded = this.#configuration.load(this.#files)
-    this.#refuseUnreadableSettings(loaded)
+    refuseUnreadableSettings(loaded.problems, this.#options)
     this.#refuseErrors(loaded)
     await this.#bindManagement()
     if (this.#options.redisUrl === null) {
@@ -105,40 +137,20 @@ export class Gateway {
       snapshot: loaded.snapshot,
       plugins: await loadPlugins(this.#options.plugins),
       observer: this.#observability.observer,
+      tcpObserver: this.#observability.tcpObserver,
       refusals: this.#observability.metrics.refusals,
       log: this.#log,
     })
+    this.#dataPlane.watchEgress(this.#observability.egress.watch)
+    this.#dataPlane.protect(this.#admin?.port, this.#status?.port)
     await this.#dataPlane.start(this.#egressAddresses(loaded.mesh))
+    this.#dns = await DnsService.start(this.#options, loaded, this.#log)
+    this.#dns?.publish(this.#observability.metrics)
+    this.#dataPlane.protect(this.#dns?.port)
     this.#publish(loaded)
     await this.#watchSettings()
     this.#state = 'ready'
     this.#logReady(performance.now() - began)
-  }
-
-  #refuseMissingPaths(): void {
-    for (const file of this.#files) {
-      if (file.error === null || !this.#options.config.includes(file.path)) continue
-      throw new StartError(
-        `the configuration cannot be read: ${file.error}`,
-        file.path,
-        'check the path given with -c',
-      )
-    }
-  }
-
-  /** Without its MeshConfig a gateway would allow more than was meant, and seem to work. */
-  #refuseUnreadableSettings(loaded: LoadedConfiguration): void {
-    const { meshConfig, rateLimitConfig } = this.#options
-    for (const { code, file, message } of loaded.problems) {
-      if (code !== 'unreadable-file' || file === null) continue
-      if (file !== meshConfig && file !== rateLimitConfig) continue
-      const flag = file === meshConfig ? '--mesh-config' : '--rate-limit-config'
-      throw new StartError(
-        `the configuration cannot be read: ${message}`,
-        file,
-        `check the path given with ${flag}`,
-      )
-    }
   }
 
   #refuseErrors(loaded: LoadedConfiguration): void {
@@ -194,6 +206,7 @@ export class Gateway {
       .then(() => this.#applyNow(files))
       .catch((error: unknown) => {
         this.#lastLoadFailed = true
+        this.#lastLoad = { ok: false, at: new Date().toISOString() }
         this.#observability.failed(this.problems)
         this.#log.error(
           { err: error },
@@ -223,7 +236,11 @@ export class Gateway {
   }
 
   #publish(loaded: LoadedConfiguration): void {
+    this.#loaded = loaded
+    this.#dns?.update(loaded)
+    this.#lastLoad = { ok: true, at: new Date().toISOString() }
     this.#problems = loaded.problems
+    this.#certificates.check()
     this.#problemLog.update(this.problems)
     this.#observability.serving(loaded.snapshot, this.problems, loaded.changed)
   }
@@ -241,6 +258,7 @@ export class Gateway {
         })),
         admin: this.adminAddress,
         status: this.statusAddress,
+        dns: this.dnsAddress,
       },
       'ready',
     )
@@ -251,14 +269,45 @@ export class Gateway {
     return this.#dataPlane === null ? null : this.#dataPlane.snapshot
   }
 
+  /** What the serving snapshot was made of, or null before the first. */
+  get loaded(): LoadedConfiguration | null {
+    return this.#loaded
+  }
+
+  /** Where rate limits are counted, and what each rule did. */
+  get rateLimits(): RateLimitActivity {
+    const { rateLimit } = this.#filters
+    return {
+      store: rateLimit.storeStatus(),
+      rules: rateLimit.stats.rules,
+      hotKeys: rateLimit.stats.hot.list(),
+    }
+  }
+
+  /** How the last reading of the sources ended, or null before the first. */
+  get lastLoad(): LoadOutcome | null {
+    return this.#lastLoad
+  }
+
   get state(): GatewayState {
     return this.#state
   }
 
   get problems(): readonly Problem[] {
-    return this.#bindProblems.length === 0
+    const certificates = this.#certificates.problems
+    return this.#bindProblems.length === 0 && certificates.length === 0
       ? this.#problems
-      : [...this.#problems, ...this.#bindProblems]
+      : [...this.#problems, ...this.#bindProblems, ...certificates]
+  }
+
+  /** What the egress proxy decided of late. */
+  get egressActivity(): EgressActivity {
+    return this.#observability.egress.watch.activity()
+  }
+
+  /** TLS connections that were not served of late, newest first. */
+  get failedHandshakes(): readonly RecordedHandshake[] {
+    return this.#dataPlane === null ? [] : this.#dataPlane.failedHandshakes.all
   }
 
   /** What the runtime knows of each cluster at this moment. */
@@ -276,6 +325,10 @@ export class Gateway {
 
   get statusAddress(): string | null {
     return this.#status === null ? null : formatBindAddress(this.#status)
+  }
+
+  get dnsAddress(): string | null {
+    return this.#dns?.address ?? null
   }
 
   /** Every socket that accepts traffic, as bound. */
@@ -307,8 +360,15 @@ export class Gateway {
     this.#dataPlane?.drain()
     const deadline = performance.now() + timing.timeoutMs
     while (this.#isBusy && performance.now() < deadline) await pause(IDLE_POLL_MS)
+    await this.#mirrorsIdle(Math.min(deadline, performance.now() + MIRROR_DRAIN_MS))
     await this.close()
     this.#log.info('bye')
+  }
+
+  async #mirrorsIdle(deadline: number): Promise<void> {
+    while ((this.#dataPlane?.activeMirrors ?? 0) > 0 && performance.now() < deadline) {
+      await pause(IDLE_POLL_MS)
+    }
   }
 
   /** Idle connections count too: each has a moment for a request that may be on its way. */
@@ -321,32 +381,16 @@ export class Gateway {
   async close(): Promise<void> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#certificates.close()
     for (const source of this.#sources) await source.close()
     await this.#turn
     await this.#dataPlane?.close()
     await this.#observability.close()
+    await this.#dns?.close()
     await this.#admin?.close()
     await this.#status?.close()
-    await this.#rateLimit.close()
+    await this.#filters.close()
   }
 }
 
 export type GatewayState = 'starting' | 'ready' | 'draining' | 'closed'
-
-function bindProblem(ports: readonly number[], message: string): Problem {
-  return {
-    code: 'listener-not-bound',
-    severity: 'error',
-    ref: null,
-    path: [],
-    message: `the listener of Gateway port ${ports.join(', ')} cannot bind: ${message}`,
-    hint: `free the port, or move it with --listen ${ports[0]}=[HOST:]PORT`,
-    file: null,
-    line: null,
-    column: null,
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}

@@ -4,10 +4,17 @@ import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
+import type { CertificateExpiry } from '../telemetry/certificate-stats.ts'
 import { compileFormat } from '../telemetry/log-format.ts'
 import { LogSink } from '../telemetry/log-sink.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import type { FaultCounts } from '../telemetry/fault-stats.ts'
+import type { RateLimitCounts } from '../telemetry/rate-limit-stats.ts'
+import type { RateLimitStoreState } from '../telemetry/rate-limit-store.ts'
+import type { MirrorStats } from '../telemetry/mirror-stats.ts'
 import { ObserverList } from '../telemetry/observer-list.ts'
+import { TcpTelemetry } from '../telemetry/tcp-telemetry.ts'
+import type { EgressWatching } from './egress-watching.ts'
 import type { Logger } from './log.ts'
 
 const STANDARD_OUTPUT = '/dev/stdout'
@@ -16,6 +23,8 @@ const STANDARD_OUTPUT = '/dev/stdout'
 export class Observability {
   readonly metrics: Metrics
   readonly observer: ExchangeObserver
+  readonly tcpObserver: TcpTelemetry
+  readonly egress: EgressWatching
   readonly #accessLog: AccessLog
   readonly #stdoutFd: number
   readonly #log: Logger
@@ -29,16 +38,33 @@ export class Observability {
     accessLogFd: number
     log: Logger
     clusters: () => readonly ClusterDescription[]
+    mirrors: () => MirrorStats
+    certificates: () => readonly CertificateExpiry[]
+    faults: FaultCounts
+    rateLimits: () => readonly RateLimitCounts[]
+    rateLimitStore: () => RateLimitStoreState
+    egress: EgressWatching
   }) {
+    const { egress } = options
+    this.egress = egress
     this.#log = options.log
     this.#stdoutFd = options.accessLogFd
     this.#sink = LogSink.open(STANDARD_OUTPUT, options.accessLogFd)
     this.#accessLog = new AccessLog(this.#sink.writer, null)
+    const source = { namespace: options.namespace }
+    this.tcpObserver = new TcpTelemetry(source, this.#accessLog)
     this.metrics = new Metrics({
-      source: { namespace: options.namespace },
+      source,
+      tcp: this.tcpObserver,
       version: options.version,
       startedAtMs: Date.now(),
       clusterStats: options.clusters,
+      mirrorStats: options.mirrors,
+      certificates: options.certificates,
+      faults: options.faults,
+      rateLimits: options.rateLimits,
+      rateLimitStore: options.rateLimitStore,
+      egress: (registry) => egress.counts.publish(registry, egress.ledger, egress.reportOnly),
       droppedLogLines: () => this.#accessLog.dropped,
     })
     this.observer = new ObserverList([this.metrics, this.#accessLog])
@@ -72,6 +98,7 @@ export class Observability {
   /** Opens the log file anew if it was rotated away (SIGHUP, POST /reload). */
   reopenLog(): void {
     if (this.#sink.moved) this.#followFile(this.#sink.path)
+    this.egress.reopen()
   }
 
   #followFile(path: string): void {
@@ -101,8 +128,9 @@ export class Observability {
     }
   }
 
-  close(): Promise<void> {
-    return this.#sink.close()
+  async close(): Promise<void> {
+    await this.egress.close()
+    await this.#sink.close()
   }
 }
 

@@ -1,3 +1,5 @@
+import type { LimitFlags } from '../compile/limits/limit-table.ts'
+import type { EgressControlSettings } from '../compile/egress/egress-control-settings.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
 
 /** What one gateway process is told: the flags of `tidegate run`, parsed. */
@@ -9,22 +11,38 @@ export interface RunOptions {
   readonly labels: readonly Readonly<Record<string, string>>[]
   readonly namespace: string
   readonly domain: string
+  /** Own `region/zone/subzone`; '': the Node's, else not known. */
+  readonly locality: string
+  /** The Kubernetes Node the process runs on, or ''. */
+  readonly nodeName: string
   /** Gateway server port -> where its listener binds. */
   readonly listen: ReadonlyMap<number, BindAddress>
   readonly egress: readonly BindAddress[]
-  /** CIDRs that the egress proxy may reach although they are loopback, link-local or metadata. */
+  /** CIDRs that the egress proxy may reach although they are loopback, private, link-local or metadata. */
   readonly egressAllow: readonly string[]
+  /** Hash-chained file of every egress decision; absent: none. */
+  readonly egressLedger?: LedgerSettings
+  /** What the egress proxy does about its clients; absent: nothing special. */
+  readonly egressControl?: EgressControlSettings
+  /** Answering DNS, and the addresses Gateway hosts have outside; absent: neither. */
+  readonly dns?: DnsSettings
   /** `host[:port]` of name servers; empty: the system's. */
   readonly resolvers: readonly string[]
   readonly meshConfig: string | null
+  /** Folder with cert-chain.pem, key.pem and root-cert.pem for ISTIO_MUTUAL; absent: /etc/certs. */
+  readonly meshCertificates?: string
   readonly redisUrl: string | null
   readonly rateLimitConfig: string | null
+  /** CIDRs of proxies in front of the gateway that are believed what they say of the client. */
+  readonly trustedProxies: readonly string[]
   /** null: off. */
   readonly admin: BindAddress | null
   readonly status: BindAddress | null
   /** Fastify plugins (path or package) for every HTTP listener. */
   readonly plugins: readonly string[]
   readonly compat: boolean
+  /** `--limit NAME=VALUE`, see docs/limits.md. */
+  readonly limits: LimitFlags
   /** Refuse to start when a resource has an error. */
   readonly strict: boolean
   readonly drainTimeoutMs: number
@@ -33,6 +51,23 @@ export interface RunOptions {
   readonly accessLogFd: number
   readonly logLevel: LogLevel
   readonly logFormat: 'json' | 'pretty'
+}
+
+/** `--egress-ledger` and `--egress-ledger-size`. */
+export interface LedgerSettings {
+  readonly path: string
+  /** The file gets its own name at this size. */
+  readonly maxBytes: number
+}
+
+/** `--dns`, `--dns-clients` and `--advertise`. */
+export interface DnsSettings {
+  /** null: no DNS is answered. */
+  readonly listen: BindAddress | null
+  /** CIDRs of clients that may ask, beside loopback and private addresses. */
+  readonly clients: readonly string[]
+  /** Addresses, or one host name, of Gateway hosts for clients outside; empty: as Services say. */
+  readonly advertise: readonly string[]
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const

@@ -31,9 +31,15 @@ function known(cluster: ScriptedCluster): Partial<EgressPlan> {
     http: new Map([[80, new HostTable([['api.test', virtualHost]])]]),
     tunnels: new Map([[443, new HostTable([['api.test', cluster.plan]])]]),
     addresses: [
-      { cidr, port: 80, cluster: cluster.plan, virtualHost },
-      { cidr, port: 443, cluster: cluster.plan, virtualHost: null },
-      { cidr: Cidr.parse('203.0.113.7')!, port: 8443, cluster: null, virtualHost: null },
+      { cidr, port: 80, cluster: cluster.plan, virtualHost, serverNames: null },
+      { cidr, port: 443, cluster: cluster.plan, virtualHost: null, serverNames: null },
+      {
+        cidr: Cidr.parse('203.0.113.7')!,
+        port: 8443,
+        cluster: null,
+        virtualHost: null,
+        serverNames: null,
+      },
     ],
   }
 }

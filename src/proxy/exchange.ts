@@ -2,7 +2,7 @@ import type { ClusterAttempt } from '../clusters/attempt.ts'
 import type { Cluster } from '../clusters/cluster.ts'
 import type { PickContext } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
-import type { FilterExchange } from '../filters/filter.ts'
+import type { FilterExchange, ResponseEditor, Waiter } from '../filters/filter.ts'
 import type {
   AbortReason,
   DownstreamConnection,
@@ -19,11 +19,14 @@ import type { ExchangeRecord } from './exchange-record.ts'
 import { abortDetails, abortFlag, answerFailure } from './failure-reply.ts'
 import { resumeFilters } from './filter-chain.ts'
 import { startClocks } from './forward.ts'
-import { hashCookie, hashQuery } from './hash-key.ts'
+import { addedCookie, hashCookie, hashQuery } from './hash-key.ts'
 import { sendLocalReply } from './local-reply.ts'
-import { retryAfterFailure, retryAfterStatus } from './retry.ts'
+import { RequestBody } from './request-body.ts'
+import { endTries, retryAfterAnswer, retryAfterFailure, settleRetry } from './retry.ts'
 import { ownResponseHeaders, relayHead } from './response.ts'
+import { joinFlags } from './response-flags.ts'
 import type { ProxyRuntime } from './runtime.ts'
+import type { Tries } from './tries.ts'
 
 /**
  * One request on its way: the state that the phases (http, filter-chain, forward, retry, response,
@@ -59,6 +62,8 @@ export class Exchange
   clusterLabel: string
   filterIndex: number
   filterWaits: boolean
+  /** What the waiting filter holds, or null. */
+  waiter: Waiter | null
 
   attempt: UpstreamAttempt | null
   stream: UpstreamStream | null
@@ -66,23 +71,14 @@ export class Exchange
   tried: string[] | null
   /** The latest attempt on a cluster, which knows its endpoint; null for PassthroughCluster. */
   clusterAttempt: ClusterAttempt | null
-  /** A byte of the request body went to an upstream: no further attempt is possible. */
-  bodyForwarded: boolean
-  requestEnded: boolean
-  requestTrailers: Headers | null
-  /**
-   * Body that came with the head, before an upstream took the head. Bounded by the wire: what it
-   * had read when it was told to pause.
-   */
-  heldBody: Buffer | null
-  /** The client ended its side of a tunnel that was not open yet. */
-  endedEarly: boolean
+  /** null: the request has no body and asks for no tunnel. */
+  readonly body: RequestBody | null
   tunnel: boolean
   /** The head said it all: no sendEnd follows. */
   headWasLast: boolean
   upstreamEnded: boolean
-  routeTimer: NodeJS.Timeout | null
-  tryTimer: NodeJS.Timeout | null
+  /** null: no timeout, no retry, no gRPC call so far. */
+  tries: Tries | null
 
   status: number
   flags: string
@@ -91,6 +87,8 @@ export class Exchange
   responseHeaders: Headers | null
   /** Fields that filters and hash policies add to the response: name, value, ... */
   addedHeaders: string[] | null
+  /** Filters that change the final response head, the last one first. */
+  responseEditors: ResponseEditor[] | null
   upstreamHost: string
   upstreamLocal: string
   upstreamSentMs: number
@@ -127,27 +125,28 @@ export class Exchange
     this.clusterLabel = ''
     this.filterIndex = 0
     this.filterWaits = false
+    this.waiter = null
     this.attempt = null
     this.stream = null
     this.attempts = 0
     this.tried = null
     this.clusterAttempt = null
-    this.bodyForwarded = false
-    this.requestEnded = this.request.bodyLength === 0
-    this.requestTrailers = null
-    this.heldBody = null
-    this.endedEarly = false
+    const { bodyLength, upgrade, method } = this.request
+    this.body =
+      bodyLength === 0 && upgrade === null && method !== 'CONNECT'
+        ? null
+        : new RequestBody(runtime.replayBudget, bodyLength === 0)
     this.tunnel = false
     this.headWasLast = false
     this.upstreamEnded = false
-    this.routeTimer = null
-    this.tryTimer = null
+    this.tries = null
     this.status = 0
     this.flags = '-'
     this.details = ''
     this.transportFailure = ''
     this.responseHeaders = null
     this.addedHeaders = null
+    this.responseEditors = null
     this.upstreamHost = ''
     this.upstreamLocal = ''
     this.upstreamSentMs = 0
@@ -167,6 +166,11 @@ export class Exchange
     return this.downstream.bytesSent
   }
 
+  /** The client sent the whole request. */
+  get requestEnded(): boolean {
+    return this.body === null || this.body.ended
+  }
+
   get routeName(): string {
     return this.route === null ? '' : this.route.name
   }
@@ -183,50 +187,33 @@ export class Exchange
     return this.cluster === null ? null : this.cluster.runtime
   }
 
-  /** Envoy prints URX behind the failure of the last try. */
   addFlag(flag: string): void {
-    if (this.flags === '-') this.flags = flag
-    else this.flags = this.flags === 'URX' ? `${flag},URX` : `${this.flags},${flag}`
+    this.flags = this.flags === '-' ? flag : joinFlags(this.flags, flag)
   }
 
   // The client's side.
 
   onRequestBody(chunk: Buffer): void {
-    const stream = this.stream
+    const { stream, body } = this
+    if (body === null) return
     if (stream === null) {
-      this.#holdBody(chunk)
-      return
-    }
-    this.bodyForwarded = true
-    if (!stream.sendBody(chunk)) this.downstream.pauseRequestBody()
+      if (!this.ended && !this.downstream.headSent) body.hold(chunk)
+    } else if (!body.forward(chunk, stream)) this.downstream.pauseRequestBody()
   }
 
   onRequestEnd(trailers: Headers | null): void {
-    const first = !this.requestEnded
-    this.requestEnded = true
-    this.requestTrailers = trailers
-    if (this.stream === null) {
-      this.endedEarly = true
+    const { stream, body } = this
+    if (body === null) return
+    const first = body.end(trailers)
+    if (this.tunnel) {
+      stream?.sendEnd(trailers)
       return
     }
-    if (!first && !this.tunnel) return
-    this.stream.sendEnd(trailers)
-    if (!this.tunnel && !this.upstreamEnded) startClocks(this)
-  }
-
-  #holdBody(chunk: Buffer): void {
-    if (this.ended || this.downstream.headSent) return
-    this.heldBody =
-      this.heldBody === null ? Buffer.from(chunk) : Buffer.concat([this.heldBody, chunk])
-  }
-
-  /** False: the upstream has no room; onUpstreamDrain resumes the client. */
-  #sendHeldBody(stream: UpstreamStream): boolean {
-    const held = this.heldBody
-    if (held === null) return true
-    this.heldBody = null
-    this.bodyForwarded = true
-    return stream.sendBody(held)
+    body.tunnelEnded = true
+    if (first && stream !== null) {
+      stream.sendEnd(trailers)
+      if (!this.upstreamEnded) startClocks(this)
+    }
   }
 
   onDownstreamDrain(): void {
@@ -264,9 +251,10 @@ export class Exchange
       this.#openTunnel(200)
       return
     }
-    if (this.request.bodyLength === 0) return
-    const hasRoom = this.#sendHeldBody(stream)
-    if (this.requestEnded) stream.sendEnd(this.requestTrailers)
+    const body = this.body
+    if (body === null || this.request.bodyLength === 0) return
+    const hasRoom = body.start(stream)
+    if (body.ended) stream.sendEnd(body.trailers)
     else {
       this.clearTimers()
       if (hasRoom) this.downstream.resumeRequestBody()
@@ -285,8 +273,11 @@ export class Exchange
       this.#openTunnel(101)
       return
     }
-    if (retryAfterStatus(this, status, headers)) return
-    relayHead(this, status, headers, bodyLength)
+    const grpcStatus = headers.get('grpc-status')
+    const questionable = status >= 400 || grpcStatus !== null
+    if (questionable && retryAfterAnswer(this, status, headers, grpcStatus)) return
+    if (this.tries !== null) settleRetry(this, this.tries)
+    relayHead(this, status, headers, bodyLength, grpcStatus)
   }
 
   onUpstreamBody(chunk: Buffer): void {
@@ -326,11 +317,12 @@ export class Exchange
     this.tunnel = true
     this.status = status
     this.details = 'via_upstream'
+    if (this.tries !== null) settleRetry(this, this.tries)
     this.clearTimers()
     this.downstream.sendTunnelHead(status, this.responseHeaders ?? new Headers())
-    const stream = this.stream
-    const hasRoom = stream === null || this.#sendHeldBody(stream)
-    if (stream !== null && this.endedEarly) stream.sendEnd(null)
+    const { stream, body } = this
+    const hasRoom = stream === null || body === null || body.start(stream)
+    if (stream !== null && body !== null && body.tunnelEnded) stream.sendEnd(null)
     else if (hasRoom) this.downstream.resumeRequestBody()
   }
 
@@ -339,11 +331,22 @@ export class Exchange
   answer(status: number, headers: Headers, body: string, flag: string, details: string): void {
     if (this.ended || this.downstream.headSent) return
     this.filterWaits = false
+    this.waiter = null
     sendLocalReply(this, status, headers, body, flag, details)
   }
 
+  waitWith(waiter: Waiter): void {
+    this.waiter = waiter
+  }
+
   resume(): void {
+    this.waiter = null
     if (!this.ended) resumeFilters(this)
+  }
+
+  editResponse(editor: ResponseEditor): void {
+    if (this.responseEditors === null) this.responseEditors = [editor]
+    else this.responseEditors.unshift(editor)
   }
 
   addResponseHeader(name: string, value: string): void {
@@ -362,7 +365,7 @@ export class Exchange
   }
 
   hashCookie(name: string): string | null {
-    return hashCookie(this.request.headers, name)
+    return hashCookie(this.request.headers, name) ?? addedCookie(this.addedHeaders, name)
   }
 
   setCookie(value: string): void {
@@ -370,25 +373,26 @@ export class Exchange
   }
 
   clearTimers(): void {
-    if (this.routeTimer !== null) clearTimeout(this.routeTimer)
-    if (this.tryTimer !== null) clearTimeout(this.tryTimer)
-    this.routeTimer = null
-    this.tryTimer = null
+    if (this.tries !== null) this.tries.stop()
   }
 
   /** The end of the exchange, whatever it was: frees everything, reports once. */
   finish(): void {
     if (this.ended) return
     this.ended = true
-    this.clearTimers()
+    if (this.tries !== null) endTries(this, this.tries)
     const open = this.tunnel || !this.upstreamEnded || !this.requestEnded
     if (this.attempt !== null && open) this.attempt.abort()
+    if (this.waiter !== null) {
+      this.waiter.exchangeEnded()
+      this.waiter = null
+    }
     this.endedMonotonicMs = performance.now()
     const observer = this.runtime.observer
     if (observer !== null) observer.onExchangeEnd(this)
     this.attempt = null
     this.stream = null
-    this.heldBody = null
+    if (this.body !== null) this.body.close()
     this.runtime.active--
   }
 }

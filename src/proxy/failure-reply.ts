@@ -13,7 +13,9 @@ export function answerFailure(exchange: Exchange, failure: UpstreamFailure): voi
     return
   }
   const headers = new Headers()
-  if (failure.type === 'overflow') headers.add('x-envoy-overloaded', 'true')
+  if (failure.type === 'overflow' && exchange.mesh.debugHeaders) {
+    headers.add('x-envoy-overloaded', 'true')
+  }
   sendLocalReply(
     exchange,
     failure.status,

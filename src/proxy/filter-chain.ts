@@ -14,12 +14,20 @@ export function takeRoute(exchange: Exchange, route: Route): void {
   exchange.route = route
   const action = route.action
   if (action.type === 'forward') pickDestination(exchange, action)
-  else if (action.type === 'passthrough') exchange.clusterLabel = passthroughLabel(exchange)
+  else if (action.type === 'passthrough') {
+    if (action.declared === undefined) exchange.clusterLabel = passthroughLabel(exchange)
+    else {
+      exchange.declared = true
+      exchange.port = action.declared.port
+      exchange.clusterLabel = action.declared.clusterName
+    }
+  }
   if (!exchange.requestEnded && route.filters.length > 0) exchange.downstream.pauseRequestBody()
   runFilters(exchange)
 }
 
 function passthroughLabel(exchange: Exchange): string {
+  if (exchange.cluster !== null) return exchange.cluster.name
   if (!exchange.declared) return PASSTHROUGH
   return `outbound|${exchange.port}||${splitHostPort(exchange.request.authority).host}`
 }

@@ -5,8 +5,17 @@ import type { Request } from '../http/request.ts'
 import type { ForwardAction } from '../routing/route.ts'
 import type { UpstreamRequest } from '../upstream/transport.ts'
 import type { Exchange } from './exchange.ts'
+import { appendForwardedHost } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
-import { retryAfterTimeout } from './retry.ts'
+import { prepareShadows } from './mirror.ts'
+import { isGrpcContentType } from './grpc-content-type.ts'
+import { grpcTimeoutMs, setGrpcTimeout } from './grpc-timeout.ts'
+import { stickyDestination } from './sticky-destination.ts'
+import { replayLimit, retryAfterTimeout } from './retry.ts'
+import { Tries } from './tries.ts'
+
+const DEADLINE_EXCEEDED = '4'
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** The canonical request as an upstream transport takes it. */
 class OutboundRequest implements UpstreamRequest {
@@ -18,16 +27,19 @@ class OutboundRequest implements UpstreamRequest {
   readonly bodyLength: number
   readonly upgrade: string | null
   readonly expectsContinue: boolean
+  readonly clientHttp2: boolean
 
   constructor(request: Request) {
     this.method = request.method
     this.scheme = request.scheme
     this.authority = request.authority
-    this.target = request.path + request.query
+    const path = request.path + request.query
+    this.target = request.toProxy ? `http://${request.authority}${path}` : path
     this.headers = request.headers
     this.bodyLength = request.bodyLength
     this.upgrade = request.upgrade
     this.expectsContinue = request.expectsContinue
+    this.clientHttp2 = request.protocol === 'HTTP/2'
   }
 }
 
@@ -37,7 +49,11 @@ export function pickDestination(exchange: Exchange, action: ForwardAction): void
   const destination =
     destinations.length === 1
       ? destinations[0]!
-      : destinations[pickWeighted(action.cumulativeWeights, exchange.runtime.random())]!
+      : destinations[
+          action.sticky === null
+            ? pickWeighted(action.cumulativeWeights, exchange.runtime.random())
+            : stickyDestination(exchange, action.sticky)
+        ]!
   exchange.destination = destination
   exchange.cluster = destination.cluster
   exchange.clusterLabel = destination.clusterName
@@ -60,11 +76,38 @@ export function startForward(exchange: Exchange, action: ForwardAction | null): 
   }
   const route = exchange.route!
   if (route.requestHeaders !== null) route.requestHeaders.apply(request.headers, exchange)
-  if (action !== null) rewrite(exchange, action)
-  if (action !== null && action.timeoutMs > 0) {
-    request.headers.set('x-envoy-expected-rq-timeout-ms', String(action.timeoutMs))
+  if (action !== null) {
+    rewrite(exchange, action)
+    prepareTries(exchange, action)
   }
+  const shadows =
+    action === null || action.mirrors === null
+      ? null
+      : prepareShadows(
+          exchange,
+          action.mirrors,
+          exchange.tries === null ? 0 : exchange.tries.timeoutMs,
+        )
   startAttempt(exchange)
+  if (shadows !== null) shadows.start()
+}
+
+function prepareTries(exchange: Exchange, action: ForwardAction): void {
+  const { method, headers } = exchange.request
+  const grpc = method === 'POST' && isGrpcContentType(headers.get('content-type'))
+  const perTryTimeoutMs = action.retry === null ? 0 : action.retry.perTryTimeoutMs
+  if (!grpc && action.timeoutMs === 0 && perTryTimeoutMs === 0) return
+  const tries = new Tries()
+  tries.perTryTimeoutMs = perTryTimeoutMs
+  tries.timeoutMs = action.timeoutMs
+  exchange.tries = tries
+  if (!grpc) return
+  tries.grpc = true
+  // A gRPC client's own deadline takes the place of the route's timeout, unless that is shorter.
+  const clientMs = grpcTimeoutMs(headers)
+  if (clientMs === 0 || (action.timeoutMs > 0 && clientMs > action.timeoutMs)) return
+  tries.timeoutMs = clientMs
+  tries.clientDeadline = true
 }
 
 function rewrite(exchange: Exchange, action: ForwardAction): void {
@@ -72,11 +115,17 @@ function rewrite(exchange: Exchange, action: ForwardAction): void {
   if (action.rewrite !== null) {
     const path = action.rewrite.apply(request.path, exchange.route!.match)
     if (path !== request.path) {
-      request.headers.set('x-envoy-original-path', exchange.originalPath)
+      if (exchange.mesh.debugHeaders) {
+        request.headers.set('x-envoy-original-path', exchange.originalPath)
+      }
       request.path = path
     }
   }
-  if (action.rewriteAuthority !== null) request.authority = action.rewriteAuthority
+  const authority = action.rewriteAuthority ?? exchange.destination!.authority
+  if (authority !== null) {
+    if (exchange.mesh.forwardedHost) appendForwardedHost(request.headers, request.authority)
+    request.authority = authority
+  }
 }
 
 /** One try: the first, or a retry. The body stays paused until a connection took the head. */
@@ -88,6 +137,8 @@ export function startAttempt(exchange: Exchange): void {
     request.headers.set('x-envoy-attempt-count', String(exchange.attempts))
   }
   startClocks(exchange)
+  if (exchange.body !== null) exchange.body.keep(replayLimit(exchange))
+  if (exchange.tries !== null) announceTimeout(exchange, exchange.tries)
   const outbound = new OutboundRequest(request)
   if (exchange.cluster !== null) {
     const cluster = exchange.runtimeCluster
@@ -106,24 +157,41 @@ export function startAttempt(exchange: Exchange): void {
   exchange.attempt = target.startRequest(host, exchange.port, outbound, exchange)
 }
 
+/** How long this attempt may take, for the upstream: x-envoy-expected-rq-timeout-ms, grpc-timeout. */
+function announceTimeout(exchange: Exchange, tries: Tries): void {
+  const perTryMs = tries.perTryTimeoutMs === 0 ? Infinity : tries.perTryTimeoutMs
+  const expectedMs = Math.max(1, Math.round(Math.min(perTryMs, tries.leftMs())))
+  if (expectedMs === Infinity) return
+  const { headers } = exchange.request
+  if (exchange.mesh.debugHeaders) headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs))
+  if (tries.grpc) setGrpcTimeout(headers, expectedMs)
+}
+
 /**
  * VirtualService.http.timeout and retries.perTryTimeout. They run while the gateway or an upstream
  * is at work: not while the client uploads, and from zero again when the request is complete.
  */
 export function startClocks(exchange: Exchange): void {
-  const action = exchange.route === null ? null : exchange.route.action
-  if (action === null || action.type !== 'forward') return
-  if (action.timeoutMs > 0 && exchange.routeTimer === null) {
-    exchange.routeTimer = setTimeout(onRouteTimeout, action.timeoutMs, exchange)
+  const tries = exchange.tries
+  if (tries === null) return
+  if (tries.timeoutMs > 0 && tries.routeTimer === null) {
+    tries.routeTimer = setTimeout(onRouteTimeout, timerMs(tries.timeoutMs), exchange)
+    tries.deadlineMs = performance.now() + tries.timeoutMs
   }
-  if (action.retry !== null && action.retry.perTryTimeoutMs > 0 && exchange.tryTimer === null) {
-    exchange.tryTimer = setTimeout(onTryTimeout, action.retry.perTryTimeoutMs, exchange)
+  if (tries.perTryTimeoutMs > 0 && tries.tryTimer === null) {
+    tries.tryTimer = setTimeout(onTryTimeout, timerMs(tries.perTryTimeoutMs), exchange)
   }
+}
+
+/** Node's longest timer is 24 days; beyond it a timer would fire at once. */
+function timerMs(ms: number): number {
+  return Math.min(ms, MAX_TIMER_MS)
 }
 
 /** VirtualService.http.timeout passed: 504 UT, or a reset when the answer was already begun. */
 function onRouteTimeout(exchange: Exchange): void {
-  exchange.routeTimer = null
+  const tries = exchange.tries
+  if (tries !== null) tries.routeTimer = null
   if (exchange.ended) return
   reportTimeout(exchange)
   if (exchange.downstream.headSent) {
@@ -133,7 +201,14 @@ function onRouteTimeout(exchange: Exchange): void {
     exchange.finish()
     return
   }
-  sendLocalReply(exchange, 504, new Headers(), 'upstream request timeout', 'UT', 'response_timeout')
+  const headers = new Headers()
+  // The gRPC client's own deadline passed; other timeouts are the gateway's.
+  if (tries !== null && tries.clientDeadline) headers.add('grpc-status', DEADLINE_EXCEEDED)
+  answerTimeout(exchange, headers, 'response_timeout')
+}
+
+function answerTimeout(exchange: Exchange, headers: Headers, details: string): void {
+  sendLocalReply(exchange, 504, headers, 'upstream request timeout', 'UT', details)
 }
 
 /** Outlier detection counts an endpoint that did not begin its answer in time. */
@@ -146,16 +221,9 @@ function reportTimeout(exchange: Exchange): void {
 
 /** retries.perTryTimeout passed: another try where the policy retries timeouts, else 504 UT. */
 function onTryTimeout(exchange: Exchange): void {
-  exchange.tryTimer = null
+  if (exchange.tries !== null) exchange.tries.tryTimer = null
   if (exchange.ended || exchange.downstream.headSent) return
   reportTimeout(exchange)
   if (retryAfterTimeout(exchange)) return
-  sendLocalReply(
-    exchange,
-    504,
-    new Headers(),
-    'upstream request timeout',
-    'UT',
-    'upstream_per_try_timeout',
-  )
+  answerTimeout(exchange, new Headers(), 'upstream_per_try_timeout')
 }

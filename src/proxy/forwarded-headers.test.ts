@@ -4,7 +4,7 @@ import { MESH } from '../../test/support/proxy-bench.ts'
 import { requestOf } from '../../test/support/requests.ts'
 import type { Request } from '../http/request.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
-import { type ClientView, ownForwardedHeaders } from './forwarded-headers.ts'
+import { appendForwardedHost, type ClientView, ownForwardedHeaders } from './forwarded-headers.ts'
 
 const PEER = plainConnection.remoteAddress
 
@@ -155,5 +155,19 @@ describe('x-request-id', () => {
     expect(client.requestId).toBe('mine')
     expect(values(request, 'x-request-id')).toEqual(['mine'])
     expect(owned([], { requestIdHeader: false }).request.headers.has('x-request-id')).toBe(false)
+  })
+})
+
+describe('x-forwarded-host before a rewrite of Host', () => {
+  test.each<[name: string, sent: string[], expected: string]>([
+    ['none yet', [], 'shop.test'],
+    ['an empty one', ['x-forwarded-host', ''], 'shop.test'],
+    ['another at the end', ['x-forwarded-host', 'www.test'], 'www.test,shop.test'],
+    ['the same at the end', ['x-forwarded-host', 'www.test, shop.test'], 'www.test, shop.test'],
+    ['several lines', ['x-forwarded-host', 'a', 'x-forwarded-host', 'b'], 'a,b,shop.test'],
+  ])('%s', (_name, sent, expected) => {
+    const request = requestOf({ headers: sent })
+    appendForwardedHost(request.headers, 'shop.test')
+    expect(values(request, 'x-forwarded-host')).toEqual([expected])
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Headers } from '../http/headers.ts'
-import { hashCookie, hashQuery } from './hash-key.ts'
+import { addedCookie, hashCookie, hashQuery } from './hash-key.ts'
 
 describe('query parameter', () => {
   const cases: [query: string, name: string, value: string | null][] = [
@@ -83,5 +83,18 @@ describe('cookie', () => {
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+describe('the cookie that the answer sets', () => {
+  test.each<[string[] | null, string | null]>([
+    [null, null],
+    [[], null],
+    [['set-cookie', 'user="ab"; Max-Age=60; HttpOnly'], 'ab'],
+    [['set-cookie', 'user="ab"'], 'ab'],
+    [['set-cookie', 'other="x"; user="no"'], null],
+    [['cookie', 'user="no"', 'set-cookie', 'a=1', 'set-cookie', 'user=c'], 'c'],
+  ])('%j: %s', (fields, value) => {
+    expect(addedCookie(fields, 'user')).toBe(value)
   })
 })

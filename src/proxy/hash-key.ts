@@ -27,6 +27,19 @@ export function hashCookie(headers: Headers, name: string): string | null {
   return null
 }
 
+/** Value of cookie `name` that the answer is going to set (fields as name, value, ...), or null. */
+export function addedCookie(fields: readonly string[] | null, name: string): string | null {
+  if (fields === null) return null
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'set-cookie') continue
+    const text = fields[i + 1]!
+    const end = text.indexOf(';')
+    const found = cookieValue(end < 0 ? text : text.slice(0, end), name)
+    if (found !== null) return found
+  }
+  return null
+}
+
 function cookieValue(list: string, name: string): string | null {
   let start = 0
   while (start < list.length) {

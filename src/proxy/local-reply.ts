@@ -1,12 +1,14 @@
 import { toBytes } from '../base/latin1.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Exchange } from './exchange.ts'
+import { isGrpcContentType } from './grpc-content-type.ts'
 import { grpcMessage, grpcStatusOf } from './grpc-status.ts'
 import { ownResponseHeaders } from './response.ts'
 
 /**
  * An answer of the gateway's own. Once a route is chosen its response header operations decorate it
- * too. A gRPC request gets HTTP 200 with the mapped grpc-status in a trailers-only answer.
+ * too. A gRPC request gets HTTP 200 with a trailers-only answer: the grpc-status that `headers` has,
+ * else the one that stands for `status`.
  */
 export function sendLocalReply(
   exchange: Exchange,
@@ -26,8 +28,7 @@ export function sendLocalReply(
     exchange.stream = null
   }
   if (exchange.request.upgrade !== null) exchange.downstream.closeAfter()
-  const contentType = exchange.request.headers.get('content-type')
-  if (contentType !== null && contentType.startsWith('application/grpc')) {
+  if (isGrpcContentType(exchange.request.headers.get('content-type'))) {
     sendGrpcReply(
       exchange,
       status,
@@ -48,11 +49,11 @@ export function sendLocalReply(
 }
 
 function sendGrpcReply(exchange: Exchange, status: number, headers: Headers, body: string): void {
-  const code = String(grpcStatusOf(status))
-  exchange.grpcStatus = code
+  const grpcStatus = headers.get('grpc-status') ?? String(grpcStatusOf(status))
+  exchange.grpcStatus = grpcStatus
   exchange.status = 200
   headers.set('content-type', 'application/grpc')
-  headers.set('grpc-status', code)
+  headers.set('grpc-status', grpcStatus)
   if (body !== '') headers.set('grpc-message', grpcMessage(body))
   ownResponseHeaders(exchange, headers)
   exchange.responseHeaders = headers

@@ -1,4 +1,5 @@
 import { Headers } from '../http/headers.ts'
+import type { Request } from '../http/request.ts'
 import type { Exchange } from './exchange.ts'
 import { sendLocalReply } from './local-reply.ts'
 
@@ -9,11 +10,16 @@ import { sendLocalReply } from './local-reply.ts'
 export function redirectUnescaped(exchange: Exchange): void {
   const { request } = exchange
   const headers = new Headers()
-  const contentType = request.headers.get('content-type')
-  if (contentType !== null && contentType.startsWith('application/grpc')) {
+  if (!followsRedirects(request)) {
     sendLocalReply(exchange, 400, headers, '', '', 'path_normalization_failed')
     return
   }
   headers.add('location', request.path + request.query)
   sendLocalReply(exchange, 307, headers, '', '', 'path_normalization_redirect')
+}
+
+/** gRPC clients do not. */
+export function followsRedirects(request: Request): boolean {
+  const contentType = request.headers.get('content-type')
+  return contentType === null || !contentType.startsWith('application/grpc')
 }

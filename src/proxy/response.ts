@@ -1,6 +1,7 @@
 import type { Headers } from '../http/headers.ts'
 import { dateHeader } from './date-header.ts'
 import type { Exchange } from './exchange.ts'
+import { dropMeshHeaders } from './mesh-response-headers.ts'
 
 /** Passes the upstream's response head on to the client. */
 export function relayHead(
@@ -8,15 +9,17 @@ export function relayHead(
   status: number,
   headers: Headers,
   bodyLength: number,
+  grpcStatus: string | null,
 ): void {
   exchange.status = status
+  if (exchange.body !== null) exchange.body.settle()
   if (exchange.details === '') exchange.details = 'via_upstream'
+  if (exchange.direction === 'ingress') dropMeshHeaders(headers)
   if (exchange.mesh.debugHeaders) {
     headers.set('x-envoy-upstream-service-time', String(exchange.upstreamServiceTimeMs))
   }
   ownResponseHeaders(exchange, headers)
   exchange.responseHeaders = headers
-  const grpcStatus = headers.get('grpc-status')
   if (grpcStatus !== null) exchange.grpcStatus = grpcStatus
   const last =
     bodyLength === 0 || status === 204 || status === 304 || exchange.request.method === 'HEAD'
@@ -31,7 +34,7 @@ export function relayHead(
   }
 }
 
-/** Route and destination operations, then the fields the edge owns: date, server, added ones. */
+/** Route and destination operations, what filters change, then the edge's own: date, server, added ones. */
 export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
   const route = exchange.route
   if (route !== null) {
@@ -41,6 +44,8 @@ export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
     }
     if (route.responseHeaders !== null) route.responseHeaders.apply(headers, exchange)
   }
+  const editors = exchange.responseEditors
+  if (editors !== null) for (let i = 0; i < editors.length; i++) editors[i]!.editResponse(headers)
   const added = exchange.addedHeaders
   if (added !== null)
     for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)

@@ -97,6 +97,23 @@ describe('a failure before the response', () => {
   })
 })
 
+describe('a new connection that its peer closed before an answer', () => {
+  const byDefault = retryOn('connect-failure,refused-stream', { isDefault: true })
+  const written = retryOn('connect-failure,refused-stream')
+  const cases: [name: string, method: string, retry: RetryPlan, compat: boolean, again: boolean][] =
+    [
+      ['is retried by default when the request may be repeated', 'GET', byDefault, false, true],
+      ['but a POST may have been heard', 'POST', byDefault, false, false],
+      ['not under a written policy that leaves it out', 'GET', written, false, false],
+      ['not as Istio does it', 'GET', byDefault, true, false],
+    ]
+  test.each(cases)('%s', (_name, method, retry, compat, again) => {
+    using bench = new ProxyBench({ mesh: { retryAnyMethod: compat } })
+    const reset = (): void => bench.cluster.attempts[0]!.fails(failure('reset-before-headers'))
+    expect(retried(bench, retry, { method }, reset)).toBe(again)
+  })
+})
+
 describe('a kept connection that its peer closed just then', () => {
   const cases: [
     name: string,
@@ -143,11 +160,11 @@ describe('a kept connection that its peer closed just then', () => {
 describe('the request body', () => {
   const put: RequestSketch = { method: 'PUT', bodyLength: 8 }
 
-  test('forwarded in part: no second attempt', () => {
+  test('forwarded in part and not kept, for no answer could lead to a retry: no second attempt', () => {
     using bench = new ProxyBench()
-    const again = retried(bench, retryOn('5xx,reset'), put, (_, client) => {
+    const again = retried(bench, retryOn('connect-failure,refused-stream'), put, (_, client) => {
       client.clientSends('half')
-      bench.cluster.attempts[0]!.fails(failure('reset-before-headers'))
+      bench.cluster.attempts[0]!.fails(failure('refused-stream'))
     })
     expect(again).toBe(false)
   })
@@ -166,13 +183,14 @@ describe('the request body', () => {
     expect(cluster.attempts[1]!.ended).toBe(true)
   })
 
-  test('a status is not retried once body went out', () => {
+  test('a status of an answer that comes after the body is retried with the same body', () => {
     using bench = new ProxyBench()
     const again = retried(bench, retryOn('5xx'), put, (_, client) => {
       client.clientSends('complete')
       bench.cluster.attempts[0]!.heads(503)
     })
-    expect(again).toBe(false)
+    expect(again).toBe(true)
+    expect(bench.cluster.attempts[1]!.body).toBe('complete')
   })
 })
 

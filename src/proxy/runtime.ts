@@ -1,6 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
+import type { EgressObserver } from './egress-record.ts'
 import type { ExchangeObserver } from './exchange-record.ts'
+import { Mirrors } from './mirrors.ts'
+import { ReplayBudget } from './replay-budget.ts'
+import type { TcpObserver } from './tcp-record.ts'
+import { TunnelCounts } from './tunnel-counts.ts'
 
 /**
  * What every exchange of this process shares. `snapshot` is the one pointer that a configuration
@@ -14,8 +20,20 @@ export class ProxyRuntime {
   readonly declaredPassthrough: PassthroughCluster
   /** null when nobody listens. */
   observer: ExchangeObserver | null
-  /** Uniform in [0, 1): weighted destinations. */
+  /** Connections of TCP servers; null when nobody listens. */
+  tcpObserver: TcpObserver | null
+  /** Told of every decision of the egress proxy; null when nobody listens. */
+  egressObserver: EgressObserver | null
+  /** Uniform in [0, 1): weighted destinations, mirrored shares. */
   readonly random: () => number
+  readonly replayBudget: ReplayBudget
+  readonly mirrors: Mirrors
+  /** What this process calls itself in Via. */
+  readonly pseudonym: string
+  /** Tunnels of the egress proxy by client. */
+  readonly tunnelCounts: TunnelCounts
+  /** Our side (`address:port`) of tunnels for redirected TLS: who comes from there is ourselves. */
+  readonly ownTunnels: Set<string>
   /** Exchanges that did not end yet. */
   active: number
 
@@ -24,13 +42,21 @@ export class ProxyRuntime {
     passthrough: PassthroughCluster
     declaredPassthrough: PassthroughCluster
     observer: ExchangeObserver | null
+    tcpObserver?: TcpObserver | null
     random: () => number
   }) {
     this.snapshot = init.snapshot
     this.passthrough = init.passthrough
     this.declaredPassthrough = init.declaredPassthrough
     this.observer = init.observer
+    this.tcpObserver = init.tcpObserver ?? null
+    this.egressObserver = null
     this.random = init.random
+    this.replayBudget = new ReplayBudget()
+    this.mirrors = new Mirrors()
+    this.pseudonym = `tidegate-${randomUUID().slice(0, 8)}`
+    this.tunnelCounts = new TunnelCounts()
+    this.ownTunnels = new Set()
     this.active = 0
   }
 }

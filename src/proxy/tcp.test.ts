@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { plainConnection } from '../../test/support/exchange-records.ts'
 import { ProxyBench } from '../../test/support/proxy-bench.ts'
 import type { TcpServerPlan } from '../snapshot/listener-plan.ts'
 import { failure } from '../upstream/failures.ts'
@@ -6,7 +7,7 @@ import { handleTcp, type TcpDownstream, type TcpDownstreamHandler } from './tcp.
 
 /** An accepted connection without a socket. */
 class ClientDouble implements TcpDownstream {
-  readonly remoteAddress = '192.0.2.7'
+  readonly connection = plainConnection
   handler: TcpDownstreamHandler | null = null
   body = ''
   hasRoom = true
@@ -66,19 +67,24 @@ function planOf(): TcpServerPlan {
 }
 
 describe('a TCP connection', () => {
-  test('is paused until its endpoint is there; bytes and half-closes pass', () => {
+  test('says no more than its first bytes until its endpoint is there; bytes and half-closes pass', () => {
     bench.cluster.script.readyAtOnce = false
     const handler = accept()
-    expect(client.paused).toBe(true)
+    expect(client.paused).toBe(false)
     expect(bench.runtime.active).toBe(1)
+    const early = Buffer.from('hello ')
+    handler.onClientData(early)
+    early.fill('x')
+    expect(client.paused).toBe(true)
     const [tunnel] = bench.cluster.attempts
     tunnel!.ready()
     expect(client.paused).toBe(false)
+    expect(tunnel!.body).toBe('hello ')
     tunnel!.sends('greeting')
     expect(client.body).toBe('greeting')
     handler.onClientData(Buffer.from('login'))
     handler.onClientEnd()
-    expect(tunnel!.body).toBe('login')
+    expect(tunnel!.body).toBe('hello login')
     expect(tunnel!.ended).toBe(true)
     tunnel!.sends(' bye').ends()
     expect(client.body).toBe('greeting bye')
@@ -131,5 +137,64 @@ describe('a TCP connection', () => {
     handleTcp(bench.runtime, client, { name: 'tcp', destinations, cumulativeWeights: [1, 2] })
     expect(client.aborted).toBe(false)
     client.handler!.onClientClosed()
+  })
+})
+
+describe('telemetry of a TCP connection', () => {
+  const ended: { flags: string; opened: boolean; received: number; sent: number; host: string }[] =
+    []
+  const counters = { receivedBytes: 0, sentBytes: 0 }
+  beforeEach(() => {
+    ended.length = 0
+    counters.receivedBytes = 0
+    counters.sentBytes = 0
+    bench.runtime.tcpObserver = {
+      onTcpOpen: () => counters,
+      onTcpEnd: (record, opened) =>
+        ended.push({
+          flags: record.flags,
+          opened,
+          received: record.bytesReceived,
+          sent: record.bytesSent,
+          host: record.upstreamHost,
+        }),
+    }
+  })
+
+  test('counts bytes as they pass and tells of the end once', () => {
+    const handler = accept()
+    const [tunnel] = bench.cluster.attempts
+    handler.onClientData(Buffer.from('ping'))
+    tunnel!.sends('pong!')
+    expect(counters).toEqual({ receivedBytes: 4, sentBytes: 5 })
+    expect(ended).toEqual([])
+    handler.onClientClosed()
+    handler.onClientClosed()
+    expect(ended).toMatchObject([{ flags: '-', opened: true, received: 4, sent: 5 }])
+  })
+
+  test.each([
+    { name: 'refused', type: 'connect-refused', flags: 'UF,URX' },
+    { name: 'timed out', type: 'connect-timeout', flags: 'UF,URX' },
+    { name: 'nobody healthy', type: 'no-endpoint', flags: 'UH' },
+    { name: 'too many connections', type: 'overflow', flags: 'UO' },
+    { name: 'no address', type: 'dns-failure', flags: 'DF' },
+  ] as const)('$name: $flags', ({ type, flags }) => {
+    bench.cluster.script.readyAtOnce = false
+    accept()
+    bench.cluster.attempts[0]!.fails(failure(type))
+    expect(ended).toMatchObject([{ flags, opened: false }])
+  })
+
+  test('a client that leaves before there is an upstream: DC', () => {
+    bench.cluster.script.readyAtOnce = false
+    accept().onClientClosed()
+    expect(ended).toMatchObject([{ flags: 'DC', opened: false }])
+  })
+
+  test('a destination that does not exist: NC', () => {
+    const destinations = [{ clusterName: 'gone', cluster: null }]
+    handleTcp(bench.runtime, client, { name: 'tcp', destinations, cumulativeWeights: [1] })
+    expect(ended).toMatchObject([{ flags: 'NC', opened: false }])
   })
 })

@@ -1,8 +1,13 @@
 import { pickWeighted } from '../base/weighted-pick.ts'
 import type { PickContext } from '../clusters/pick.ts'
-import type { TcpServerPlan } from '../snapshot/listener-plan.ts'
+import type { DownstreamConnection } from '../http/exchange.ts'
+import type { TcpDestination, TcpServerPlan } from '../snapshot/listener-plan.ts'
+import type { UpstreamFailure } from '../upstream/failure.ts'
+import { TUNNEL_IDLE } from '../upstream/failures.ts'
 import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
+import type { ClusterAttempt } from '../clusters/attempt.ts'
 import type { ProxyRuntime } from './runtime.ts'
+import { type TcpByteCounters, TcpRecord } from './tcp-record.ts'
 
 export interface TcpDownstreamHandler {
   onClientData(chunk: Buffer): void
@@ -14,7 +19,8 @@ export interface TcpDownstreamHandler {
 
 /** An accepted connection. `send` copies what it cannot write at once; false: wait for onClientDrain. */
 export interface TcpDownstream {
-  readonly remoteAddress: string
+  readonly connection: DownstreamConnection
+  /** Begins to read; nothing is called back from within. */
   start(handler: TcpDownstreamHandler): void
   send(chunk: Buffer): boolean
   end(): void
@@ -36,13 +42,20 @@ export function handleTcp(runtime: ProxyRuntime, client: TcpDownstream, plan: Tc
     destinations.length === 1
       ? destinations[0]!
       : destinations[pickWeighted(plan.cumulativeWeights, runtime.random())]!
+  const splice = new TcpSplice(runtime, client, destination)
   const cluster = destination.cluster === null ? null : destination.cluster.runtime
-  if (cluster === null) {
-    client.close()
+  const { dynamicPort = 0 } = destination
+  const { tls } = client.connection
+  if (dynamicPort !== 0 && tls !== null && tls.serverName !== null) {
+    client.start(splice)
+    splice.attempt = runtime.passthrough.startTunnel(tls.serverName, dynamicPort, splice)
     return
   }
-  const splice = new TcpSplice(runtime, client)
-  client.pause()
+  if (cluster === null) {
+    client.close()
+    splice.end('NC')
+    return
+  }
   client.start(splice)
   splice.attempt = cluster.startTunnel(splice, splice)
 }
@@ -50,28 +63,53 @@ export function handleTcp(runtime: ProxyRuntime, client: TcpDownstream, plan: Tc
 class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   readonly clientAddress: string
   readonly tried: readonly string[] | null
-  attempt: UpstreamAttempt | null
+  readonly connection: DownstreamConnection
+  attempt: (UpstreamAttempt & Pick<ClusterAttempt, 'remote'>) | null
   readonly #runtime: ProxyRuntime
   readonly #client: TcpDownstream
+  readonly #record: TcpRecord
+  /** null: nobody counts, or there is no upstream yet. */
+  #counters: TcpByteCounters | null
   #stream: UpstreamStream | null
+  /**
+   * What the client said before there was an upstream. Its first bytes are read (and no more), so
+   * that a client that leaves meanwhile is noticed.
+   */
+  #early: Buffer | null
   /** The client's half-close came before there was an upstream to pass it to. */
   #clientEnded: boolean
   #ended: boolean
 
-  constructor(runtime: ProxyRuntime, client: TcpDownstream) {
-    this.clientAddress = client.remoteAddress
+  constructor(runtime: ProxyRuntime, client: TcpDownstream, destination: TcpDestination) {
+    const { connection } = client
+    this.clientAddress = connection.remoteAddress
     this.tried = null
+    this.connection = connection
     this.attempt = null
     this.#runtime = runtime
     this.#client = client
+    this.#record = new TcpRecord(
+      connection,
+      destination.clusterName,
+      destination.cluster,
+      performance.now(),
+    )
+    this.#counters = null
     this.#stream = null
+    this.#early = null
     this.#clientEnded = false
     this.#ended = false
     runtime.active++
   }
 
   onClientData(chunk: Buffer): void {
-    if (this.#stream !== null && !this.#stream.sendBody(chunk)) this.#client.pause()
+    const stream = this.#stream
+    if (stream === null) {
+      this.#keepEarly(chunk)
+      return
+    }
+    this.#countReceived(chunk.length)
+    if (!stream.sendBody(chunk)) this.#client.pause()
   }
 
   onClientEnd(): void {
@@ -85,13 +123,25 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
 
   onClientClosed(): void {
     this.attempt?.abort()
-    this.#finish()
+    this.end(this.#stream === null ? 'DC' : '-')
   }
 
   onUpstreamReady(stream: UpstreamStream): void {
+    const record = this.#record
+    record.upstreamHost = stream.remote
+    record.upstreamLocal = stream.local
+    const observer = this.#runtime.tcpObserver
+    if (observer !== null) this.#counters = observer.onTcpOpen(record)
     this.#stream = stream
+    const early = this.#early
+    let room = true
+    if (early !== null) {
+      this.#early = null
+      this.#countReceived(early.length)
+      room = stream.sendBody(early)
+    }
     if (this.#clientEnded) stream.sendEnd(null)
-    else this.#client.resume()
+    else if (room) this.#client.resume()
   }
 
   onUpstreamInformational(): void {}
@@ -99,6 +149,9 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   onUpstreamHead(): void {}
 
   onUpstreamBody(chunk: Buffer): void {
+    this.#record.bytesSent += chunk.length
+    const counters = this.#counters
+    if (counters !== null) counters.sentBytes += chunk.length
     if (!this.#client.send(chunk)) this.#stream?.pauseResponse()
   }
 
@@ -110,10 +163,16 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
     this.#client.resume()
   }
 
-  onUpstreamFailure(): void {
-    if (this.#stream === null) this.#client.close()
-    else this.#client.abort()
-    this.#finish()
+  onUpstreamFailure(failure: UpstreamFailure): void {
+    this.#record.transportFailure = failure.transportReason
+    if (this.#stream !== null) {
+      this.#client.abort()
+      this.end(failure === TUNNEL_IDLE ? '-' : failure.flag)
+      return
+    }
+    this.#record.upstreamHost = this.attempt?.remote ?? ''
+    this.#client.close()
+    this.end(failure.flag === 'UF' ? CONNECT_FAILED : failure.flag)
   }
 
   hashHeader(): string | null {
@@ -130,11 +189,34 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
 
   setCookie(): void {}
 
-  #finish(): void {
+  /** Counts and logs the connection, once. */
+  end(flags: string): void {
     if (this.#ended) return
     this.#ended = true
+    const opened = this.#stream !== null
     this.#stream = null
+    this.#early = null
     this.attempt = null
     this.#runtime.active--
+    const observer = this.#runtime.tcpObserver
+    if (observer === null) return
+    this.#record.flags = flags
+    this.#record.endedMonotonicMs = performance.now()
+    observer.onTcpEnd(this.#record, opened)
+  }
+
+  #keepEarly(chunk: Buffer): void {
+    // The chunk is overwritten by the next read of any socket.
+    this.#early = this.#early === null ? Buffer.from(chunk) : Buffer.concat([this.#early, chunk])
+    this.#client.pause()
+  }
+
+  #countReceived(bytes: number): void {
+    this.#record.bytesReceived += bytes
+    const counters = this.#counters
+    if (counters !== null) counters.receivedBytes += bytes
   }
 }
+
+/** The connection failed, and no further attempt is made. */
+const CONNECT_FAILED = 'UF,URX'

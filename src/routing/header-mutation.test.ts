@@ -15,7 +15,12 @@ const connection: DownstreamConnection = {
   remotePort: 40123,
   localAddress: '2001:db8::1',
   localPort: 8443,
-  tls: { serverName: 'shop.test', protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
+  tls: {
+    serverName: 'shop.test',
+    protocol: 'TLSv1.3',
+    cipher: 'TLS_AES_128_GCM_SHA256',
+    clientCertificate: null,
+  },
   context: null,
 }
 

@@ -73,10 +73,10 @@ describe('long values', () => {
   })
 
   test('have a lower limit under very large programs', () => {
-    const large = regex('.*a.{500}b')
+    const large = regex('.*a.{200}b')
     expect(large.maxInputLength).toBeLessThan(MAX_INPUT_LENGTH)
-    expect(large.maxInputLength).toBeGreaterThan(1000)
-    expect(large.matches(`a${'x'.repeat(500)}b`)).toBe(true)
+    expect(large.maxInputLength).toBeGreaterThan(500)
+    expect(large.matches(`a${'x'.repeat(200)}b`)).toBe(true)
   })
 })
 

@@ -13,9 +13,9 @@ const MAX_PROGRAM_SIZE = 4096
 
 /**
  * Instructions times characters that one match may cost. When RE2's automaton overflows its cache
- * every character costs one step per live instruction: 2^20 of those stay below 100 ms.
+ * every character costs one step per live instruction: 2^17 of those stay below 10 ms.
  */
-const MAX_WORK = 1 << 20
+const MAX_WORK = 1 << 17
 
 /**
  * An RE2 expression that must match the whole value, in time linear in the value.
@@ -29,14 +29,15 @@ const MAX_WORK = 1 << 20
  */
 export class LinearRegex {
   readonly pattern: string
-  /** MAX_INPUT_LENGTH, less for very large programs. */
+  /** MAX_INPUT_LENGTH; less for large programs that do not know at each character where they are. */
   readonly maxInputLength: number
   readonly #linear: RE2JS
   readonly #native: RegExp | null
 
   constructor(pattern: string, linear: RE2JS, native: RegExp | null) {
     this.pattern = pattern
-    this.maxInputLength = Math.min(MAX_INPUT_LENGTH, Math.floor(MAX_WORK / linear.programSize()))
+    const affordable = native === null ? Math.floor(MAX_WORK / linear.programSize()) : Infinity
+    this.maxInputLength = Math.min(MAX_INPUT_LENGTH, affordable)
     this.#linear = linear
     this.#native = native
   }

@@ -1,9 +1,11 @@
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { Filter } from '../filters/filter.ts'
 import type { HeaderMutation } from './header-mutation.ts'
+import type { MirrorPlan } from './mirror-plan.ts'
 import type { PathRewrite } from './path-rewrite.ts'
 import type { RedirectPlan } from './redirect.ts'
 import type { RouteMatch } from './route-match.ts'
+import type { StickyPlan } from './sticky-plan.ts'
 
 /** Where a route was written: for people, never for matching. */
 export interface RouteOrigin {
@@ -26,6 +28,8 @@ export class Destination {
   readonly weight: number
   readonly requestHeaders: HeaderMutation | null
   readonly responseHeaders: HeaderMutation | null
+  /** Replaces Host upstream where the route does not, or null. */
+  readonly authority: string | null
 
   constructor(
     clusterName: string,
@@ -33,15 +37,18 @@ export class Destination {
     weight: number,
     requestHeaders: HeaderMutation | null,
     responseHeaders: HeaderMutation | null,
+    authority: string | null = null,
   ) {
     this.clusterName = clusterName
     this.cluster = cluster
     this.weight = weight
     this.requestHeaders = requestHeaders
     this.responseHeaders = responseHeaders
+    this.authority = authority
   }
 }
 
+/** VirtualService http[].retries. */
 export interface RetryPlan {
   /** Retries after the first try. */
   readonly attempts: number
@@ -49,6 +56,16 @@ export interface RetryPlan {
   /** Lower-case Envoy condition names: `connect-failure`, `refused-stream`, `5xx`, ... */
   readonly on: ReadonlySet<string>
   readonly statuses: ReadonlySet<number>
+  /** Values of grpc-status that the conditions name: `14` for `unavailable`. */
+  readonly grpcStatuses: ReadonlySet<string>
+  /** Base of the backoff; waits grow to ten times as much. */
+  readonly backoffMs: number
+  /** The route itself says what to retry, so requests of every method are. */
+  readonly anyMethod: boolean
+  /** Endpoints that were tried are avoided: retryIgnorePreviousHosts. */
+  readonly avoidsTried: boolean
+  /** Neither the route nor MeshConfig says anything of retries. */
+  readonly isDefault: boolean
 }
 
 export interface ForwardAction {
@@ -57,17 +74,23 @@ export interface ForwardAction {
   readonly destinations: readonly Destination[]
   /** Cumulative weights, same length; last = total. */
   readonly cumulativeWeights: readonly number[]
+  /** The same key always gets the same destination; null: drawn for each request. */
+  readonly sticky: StickyPlan | null
   readonly rewrite: PathRewrite | null
-  /** Replaces Host upstream, or null. */
+  /** Replaces Host upstream whatever the destination, or null. */
   readonly rewriteAuthority: string | null
   /** Whole exchange, 0 = none. */
   readonly timeoutMs: number
   readonly retry: RetryPlan | null
+  /** Copies of the request go there as well, or null. */
+  readonly mirrors: readonly MirrorPlan[] | null
 }
 
 /** Goes where the request itself says (egress ALLOW_ANY): PassthroughCluster. */
 export interface PassthroughAction {
   readonly type: 'passthrough'
+  /** On a Gateway: the ServiceEntry (resolution DYNAMIC_DNS) that the request's own host belongs to. */
+  readonly declared?: { readonly clusterName: string; readonly port: number }
 }
 
 export interface RedirectAction {

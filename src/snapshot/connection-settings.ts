@@ -1,3 +1,5 @@
+import type { EffectiveLimit } from './effective-limit.ts'
+
 /** What a path goes through before it is routed and forwarded. */
 export interface PathSettings {
   /** RFC 3986: unreserved characters decoded, dot segments removed, `\` turned into `/`. */
@@ -23,9 +25,20 @@ export interface Http2Settings {
   readonly serverResetWindowMs: number
 }
 
+/** What a client of the egress proxy may do with tunnels. */
+export interface EgressTunnelSettings {
+  /** Open at one time, by client address (IPv6: /64). */
+  readonly perClient: number
+  readonly maxDurationMs: number
+  /** Ports of undeclared hosts: 80, 443 and from 1024; 80 and 443; every port. */
+  readonly connectPorts: 'common' | 'web' | 'any'
+  /** Whether the TLS server name must be that of the host asked for. */
+  readonly serverName: 'match' | 'any'
+}
+
 /**
- * Limits and timers of connections from clients: MeshConfig defaultConfig.connectionSettings with
- * every default filled in. Connections opened under a snapshot keep its settings. Times are
+ * Limits and timers of connections from clients: MeshConfig defaultConfig.connectionSettings and
+ * `--limit` with every default filled in. Connections opened under a snapshot keep its settings. Times are
  * milliseconds (Infinity: never), sizes bytes, counts Infinity for no limit.
  */
 export interface ConnectionSettings {
@@ -47,10 +60,18 @@ export interface ConnectionSettings {
   /** A tunnel without a byte from the client. */
   readonly tunnelIdleTimeoutMs: number
   readonly tlsHandshakeTimeoutMs: number
+  /** How much of a request body nobody wants is read to keep, or politely close, a connection. */
+  readonly lingerBytes: number
+  readonly lingerTimeoutMs: number
   readonly maxRequestsPerConnection: number
   readonly maxHeadBytes: number
   readonly maxHeaderFields: number
+  /** Chunk extensions of one request body. */
+  readonly maxChunkExtensionBytes: number
   readonly underscoreNames: 'reject' | 'drop' | 'allow'
+  /** Of HTTP/1.1 requests. */
+  readonly requestTrailers: 'drop' | 'forward'
+  readonly http10: 'refuse' | 'accept'
   readonly paths: PathSettings
   /** ProxyConfig.proxyHeaders.preserveHttp1HeaderCase. */
   readonly preserveHeaderCase: boolean
@@ -61,4 +82,9 @@ export interface ConnectionSettings {
   readonly maxConnections: number | null
   /** Connections from one address (IPv6: one /64). */
   readonly maxConnectionsPerAddress: number
+  /** Open files that connections leave to everything else; at most a quarter of all. */
+  readonly reservedFiles: number
+  readonly egressTunnels: EgressTunnelSettings
+  /** All of the above, and the limits of upstream connections, as people name them. */
+  readonly limits: readonly EffectiveLimit[]
 }

@@ -2,6 +2,7 @@ import type { Cidr } from '../base/cidr.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
+import type { EgressControl } from './egress-control.ts'
 import type { TcpDestination } from './listener-plan.ts'
 
 /** What the egress proxy knows. Ports are the ones clients ask for (service ports). */
@@ -25,8 +26,24 @@ export interface EgressPlan {
    * `addresses`. Narrower blocks come first.
    */
   readonly addresses: readonly EgressAddress[]
+  /**
+   * Tunnels by port and host: the TLS server names that the declaration of the host has. A host that
+   * is not in it may be asked for under any name.
+   */
+  readonly serverNames: ReadonlyMap<number, HostTable<HostTable<string>>>
+  /** MeshConfig.outboundTrafficPolicy.egressProxy: traffic to unknown hosts goes through it; else null. */
+  readonly parent: ParentProxy | null
   /** Taken when no known host matched. */
   readonly unknownHost: VirtualHost
+  /** Who the clients are and what each may see; null: nobody asks. */
+  readonly control: EgressControl | null
+}
+
+/** Another proxy, which is asked to reach unknown hosts: absolute-form HTTP and CONNECT. */
+export interface ParentProxy {
+  readonly clusterName: string
+  /** null: there is no such host, subset or port, and unknown hosts get 503 NC. */
+  readonly cluster: ClusterPlan | null
 }
 
 /** A weighted split of CONNECT tunnels, or a host that goes where the client says. */
@@ -45,4 +62,6 @@ export interface EgressAddress {
   readonly cluster: ClusterPlan | null
   /** null for opaque ports. */
   readonly virtualHost: VirtualHost | null
+  /** TLS server names that the declaration has; null: any. */
+  readonly serverNames: HostTable<string> | null
 }

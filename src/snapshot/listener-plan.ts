@@ -17,7 +17,12 @@ export interface ListenerPlan {
 }
 
 export type AcceptPlan =
-  | { readonly type: 'http'; readonly http: HttpServerPlan }
+  | {
+      readonly type: 'http'
+      readonly http: HttpServerPlan
+      /** A server of protocol GRPC-WEB is among them: gRPC-Web requests are translated to gRPC. */
+      readonly grpcWeb: boolean
+    }
   | { readonly type: 'tls'; readonly chains: TlsChainTable }
   | { readonly type: 'tcp'; readonly tcp: TcpServerPlan }
 
@@ -35,32 +40,53 @@ export interface TlsChainTable {
   readonly all: readonly TlsChainPlan[]
 }
 
-/** One Gateway server with TLS mode SIMPLE. */
+/** Gateway server tls.mode. */
+export type TlsMode =
+  'PASSTHROUGH' | 'SIMPLE' | 'MUTUAL' | 'AUTO_PASSTHROUGH' | 'ISTIO_MUTUAL' | 'OPTIONAL_MUTUAL'
+
+/** One Gateway server on a TLS port, or the part of one that a tls rule of a VirtualService takes. */
 export class TlsChainPlan {
-  /** Route table name; unique per listener. */
+  /** Unique per listener; the route table's name where HTTP is served. */
   readonly name: string
   /** `namespace/name` of the Gateway. */
   readonly gateway: string
+  /** Server names it takes. */
   readonly hosts: readonly string[]
+  readonly mode: TlsMode
+  /** Without certificates where TLS passes through. */
   readonly tls: ServerTlsPlan
+  /** Without hosts where no HTTP is spoken. */
   readonly http: HttpServerPlan
+  /** Where bytes go: as they came (passesThrough), or out of TLS (protocol TLS). null: HTTP, or no route. */
+  readonly tcp: TcpServerPlan | null
+  /** Bytes go on as they came, TLS and all. */
+  readonly passesThrough: boolean
+  /** Opaque bytes inside TLS that ends here (protocol TLS). */
+  readonly opaque: boolean
 
   constructor(init: {
     name: string
     gateway: string
     hosts: readonly string[]
+    mode?: TlsMode
     tls: ServerTlsPlan
     http: HttpServerPlan
+    tcp?: TcpServerPlan | null
+    opaque?: boolean
   }) {
     this.name = init.name
     this.gateway = init.gateway
     this.hosts = init.hosts
+    this.mode = init.mode ?? 'SIMPLE'
     this.tls = init.tls
     this.http = init.http
+    this.tcp = init.tcp ?? null
+    this.passesThrough = this.mode === 'PASSTHROUGH' || this.mode === 'AUTO_PASSTHROUGH'
+    this.opaque = init.opaque ?? false
   }
 }
 
-/** A plain TCP server: weights per connection. */
+/** Where the bytes of a connection go: weights per connection. */
 export interface TcpServerPlan {
   readonly name: string
   readonly destinations: readonly TcpDestination[]
@@ -70,4 +96,6 @@ export interface TcpServerPlan {
 export interface TcpDestination {
   readonly clusterName: string
   readonly cluster: ClusterPlan | null
+  /** The TLS server name decides the host, on this port (ServiceEntry resolution DYNAMIC_DNS). */
+  readonly dynamicPort?: number
 }

@@ -6,7 +6,7 @@ export interface ClusterStats {
   readonly name: string
   /** By Envoy's names without `upstream_`: `rq_total`, `cx_active`, `ejections_active` ... */
   readonly counters: Readonly<Record<string, number>>
-  readonly endpoints: readonly { readonly health: 'healthy' | 'ejected' }[]
+  readonly endpoints: readonly { readonly health: string }[]
 }
 
 /** The counters of clusters/ and upstream/ that are published. */
@@ -17,6 +17,10 @@ const COUNTERS: readonly string[] = [
   'rq_pending_active',
   'rq_pending_overflow',
   'rq_timeout',
+  'rq_retry',
+  'rq_retry_success',
+  'rq_retry_overflow',
+  'rq_retry_limit_exceeded',
   'rq_1xx',
   'rq_2xx',
   'rq_3xx',
@@ -28,12 +32,18 @@ const COUNTERS: readonly string[] = [
   'cx_connect_timeout',
   'cx_overflow',
   'cx_idle_timeout',
+  'cx_max_requests',
+  'cx_max_duration_reached',
   'none_healthy',
   'ejections_active',
   'ejections_total',
   'ejections_overflow',
   'update_success',
   'update_failure',
+  'health_check_attempt',
+  'health_check_success',
+  'health_check_failure',
+  'health_check_network_failure',
 ]
 
 /** Counters whose Envoy name is not `upstream_` and the counter. */
@@ -44,6 +54,10 @@ const NAMES: Readonly<Record<string, string>> = {
   ejections_overflow: 'outlier_detection_ejections_overflow',
   update_success: 'update_success',
   update_failure: 'update_failure',
+  health_check_attempt: 'health_check_attempt',
+  health_check_success: 'health_check_success',
+  health_check_failure: 'health_check_failure',
+  health_check_network_failure: 'health_check_network_failure',
 }
 
 /** Envoy publishes status classes as one metric with a label. */
@@ -98,7 +112,7 @@ function publishMembership(registry: Registry, read: () => readonly ClusterStats
   gauge('envoy_cluster_membership_total', 'Endpoints', ({ endpoints }) => endpoints.length)
   gauge(
     'envoy_cluster_membership_healthy',
-    'Endpoints that outlier detection did not eject',
+    'Endpoints that neither outlier detection nor health checks took out',
     ({ endpoints }) => endpoints.filter(({ health }) => health === 'healthy').length,
   )
 }

@@ -19,7 +19,12 @@ const tlsConnection = {
   ...plainConnection,
   remoteAddress: '2001:db8::7',
   localPort: 8443,
-  tls: { serverName: 'shop.test', protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
+  tls: {
+    serverName: 'shop.test',
+    protocol: 'TLSv1.3',
+    cipher: 'TLS_AES_128_GCM_SHA256',
+    clientCertificate: null,
+  },
 }
 
 const golden: { name: string; record: ExchangeRecord; expected: string }[] = [
@@ -69,7 +74,7 @@ const golden: { name: string; record: ExchangeRecord; expected: string }[] = [
     expected:
       '[2026-11-21T08:00:00.123Z] "GET /cart?id=1 HTTP/1.1" 503 UF,URX ' +
       'upstream_reset_before_response_started{connection_failure} - ' +
-      '"delayed connect error: 111" 7 152 12 - "192.0.2.7" "-" ' +
+      '"delayed_connect_error:_111" 7 152 12 - "192.0.2.7" "-" ' +
       '"0f8fad5b-d9cb-469f-a165-70867728950e" "web" "10.0.0.9:8080" ' +
       'outbound|80||web.shop.svc.cluster.local 10.1.2.3:50000 10.1.2.3:8443 198.51.100.4:0 ' +
       'shop.test main\n',

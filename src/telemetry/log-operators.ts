@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Operator } from '../base/format-string.ts'
 import { compileTimeFormat, isoTimeFormatter } from '../base/time-format.ts'
+import type { ClientCertificate } from '../http/exchange.ts'
 import type { ExchangeRecord } from '../proxy/exchange-record.ts'
 import { escapeValue, MAX_VALUE_LENGTH } from './log-value.ts'
 
@@ -137,13 +138,26 @@ function withoutPort(address: string): string | null {
 const clientPort = ({ clientAddress, connection }: ExchangeRecord): number =>
   clientAddress === connection.remoteAddress ? connection.remotePort : 0
 
+/** Of the verified certificate of the client. */
+function peer(read: (certificate: ClientCertificate) => string): LogReader {
+  return ({ connection }) => {
+    const certificate = connection.tls === null ? null : connection.tls.clientCertificate
+    return certificate === null ? null : text(read(certificate))
+  }
+}
+
 const READERS: ReadonlyMap<string, LogReader> = new Map<string, LogReader>([
-  ['PROTOCOL', ({ request }) => request.protocol],
+  // Bytes of a TCP server have no request, and so no method.
+  ['PROTOCOL', ({ request }) => (request.method === '' ? null : request.protocol)],
   ['RESPONSE_CODE', ({ status }) => status],
   ['RESPONSE_FLAGS', ({ flags }) => (flags === '-' ? null : flags)],
   ['RESPONSE_CODE_DETAILS', ({ details }) => text(details)],
   ['CONNECTION_TERMINATION_DETAILS', () => null],
-  ['UPSTREAM_TRANSPORT_FAILURE_REASON', (record) => text(record.transportFailure)],
+  // One word, as Envoy prints it: parsers split lines at spaces.
+  [
+    'UPSTREAM_TRANSPORT_FAILURE_REASON',
+    ({ transportFailure }) => text(transportFailure.replaceAll(' ', '_')),
+  ],
   ['BYTES_RECEIVED', ({ bytesReceived }) => bytesReceived],
   ['BYTES_SENT', ({ bytesSent }) => bytesSent],
   [
@@ -172,8 +186,13 @@ const READERS: ReadonlyMap<string, LogReader> = new Map<string, LogReader>([
   ],
   ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT', ({ connection }) => connection.remoteAddress],
   ['DOWNSTREAM_DIRECT_REMOTE_PORT', ({ connection }) => connection.remotePort],
-  ['DOWNSTREAM_TLS_VERSION', ({ connection }) => connection.tls?.protocol ?? null],
-  ['DOWNSTREAM_TLS_CIPHER', ({ connection }) => connection.tls?.cipher ?? null],
+  ['DOWNSTREAM_TLS_VERSION', ({ connection }) => text(connection.tls?.protocol ?? null)],
+  ['DOWNSTREAM_TLS_CIPHER', ({ connection }) => text(connection.tls?.cipher ?? null)],
+  ['DOWNSTREAM_PEER_SUBJECT', peer(({ subject }) => subject)],
+  ['DOWNSTREAM_PEER_URI_SAN', peer(({ uriSans }) => uriSans.join(','))],
+  ['DOWNSTREAM_PEER_DNS_SAN', peer(({ dnsSans }) => dnsSans.join(','))],
+  ['DOWNSTREAM_PEER_FINGERPRINT_256', peer(({ hash }) => hash)],
+  ['DOWNSTREAM_LOCAL_URI_SAN', peer(({ ownUri }) => ownUri ?? '')],
   ['REQUESTED_SERVER_NAME', ({ connection }) => text(connection.tls?.serverName ?? null)],
   ['ROUTE_NAME', ({ routeName }) => text(routeName)],
   ['GRPC_STATUS_NUMBER', grpcNumber],

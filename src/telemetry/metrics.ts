@@ -1,7 +1,12 @@
 import { Registry } from 'prom-client'
 import type { ExchangeObserver, ExchangeRecord } from '../proxy/exchange-record.ts'
+import { type CertificateExpiry, publishCertificateStats } from './certificate-stats.ts'
 import { type ClusterStats, publishClusterStats } from './cluster-stats.ts'
 import type { SourceIdentity } from './istio-labels.ts'
+import { type FaultCounts, publishFaultStats } from './fault-stats.ts'
+import { type MirrorStats, publishMirrorStats } from './mirror-stats.ts'
+import { publishRateLimitStats, type RateLimitCounts } from './rate-limit-stats.ts'
+import { publishRateLimitStore, type RateLimitStoreState } from './rate-limit-store.ts'
 import { type ProblemCounts, ProcessState, publishProcessState } from './process-state.ts'
 import {
   type DistributionSample,
@@ -10,6 +15,7 @@ import {
 } from './published-metric.ts'
 import { RefusalCounter } from './refusal-counter.ts'
 import { type RequestSeries, RequestSeriesTable } from './request-series.ts'
+import type { TcpTelemetry } from './tcp-telemetry.ts'
 
 export interface MetricsOptions {
   readonly source: SourceIdentity
@@ -21,6 +27,20 @@ export interface MetricsOptions {
   readonly clusterStats: (() => readonly ClusterStats[]) | null
   /** Lines the access log could not write, or null without an access log. */
   readonly droppedLogLines: (() => number) | null
+  /** Served certificates, read when somebody scrapes; absent: none are. */
+  readonly certificates?: () => readonly CertificateExpiry[]
+  /** Shadow requests at this moment; absent: nothing mirrors. */
+  readonly mirrorStats?: () => MirrorStats
+  /** Counted where faults are injected, read when somebody scrapes; absent: no faults. */
+  readonly faults?: FaultCounts
+  /** Publishes what is counted of the egress proxy. */
+  readonly egress?: (registry: Registry) => void
+  /** Counts of every rate limit rule; absent: nothing is limited. */
+  readonly rateLimits?: () => readonly RateLimitCounts[]
+  /** Where those are counted. */
+  readonly rateLimitStore?: () => RateLimitStoreState
+  /** Absent: no istio_tcp_* metrics. */
+  readonly tcp?: TcpTelemetry
 }
 
 /**
@@ -44,6 +64,15 @@ export class Metrics implements ExchangeObserver {
     this.refusals.publish(registry)
     publishProcessState(registry, this.#state, options.version)
     if (options.clusterStats !== null) publishClusterStats(registry, options.clusterStats)
+    if (options.certificates !== undefined) publishCertificateStats(registry, options.certificates)
+    if (options.mirrorStats !== undefined) publishMirrorStats(registry, options.mirrorStats)
+    if (options.faults !== undefined) publishFaultStats(registry, options.faults)
+    if (options.rateLimits !== undefined) publishRateLimitStats(registry, options.rateLimits)
+    if (options.rateLimitStore !== undefined) {
+      publishRateLimitStore(registry, options.rateLimitStore)
+    }
+    if (options.tcp !== undefined) options.tcp.publish(registry)
+    if (options.egress !== undefined) options.egress(registry)
     const dropped = options.droppedLogLines
     if (dropped !== null) {
       new PublishedCounter(
@@ -72,6 +101,11 @@ export class Metrics implements ExchangeObserver {
     if (ok) this.#state.reloadsOk++
     else this.#state.reloadsFailed++
     this.#state.problems = problems
+  }
+
+  /** Adds what a part that starts later counts. */
+  add(publish: (registry: Registry) => void): void {
+    publish(this.#registry)
   }
 
   /** Prometheus text format. */

@@ -72,9 +72,9 @@ beforeAll(async () => {
 
 describe('hellos of node:tls clients', () => {
   test('the name comes back in lower case, null when there is none', () => {
-    expect(parseClientHello(named)).toEqual({ type: 'hello', serverName: 'shop.example.com' })
-    expect(parseClientHello(nameless)).toEqual({ type: 'hello', serverName: null })
-    expect(parseClientHello(old)).toEqual({ type: 'hello', serverName: 'a.test' })
+    expect(parseClientHello(named)).toMatchObject({ type: 'hello', serverName: 'shop.example.com' })
+    expect(parseClientHello(nameless)).toMatchObject({ type: 'hello', serverName: null })
+    expect(parseClientHello(old)).toMatchObject({ type: 'hello', serverName: 'a.test' })
   })
 
   test('every shorter beginning is incomplete', () => {
@@ -87,7 +87,7 @@ describe('hellos of node:tls clients', () => {
 
   test('bytes behind it do not matter', () => {
     const more = Buffer.concat([named, Buffer.from('GET / HTTP/1.1')])
-    expect(parseClientHello(more)).toEqual({ type: 'hello', serverName: 'shop.example.com' })
+    expect(parseClientHello(more)).toMatchObject({ type: 'hello', serverName: 'shop.example.com' })
   })
 
   test.each([100, 500, 1000])('split into records of %i bytes it reads the same', (size) => {
@@ -95,7 +95,7 @@ describe('hellos of node:tls clients', () => {
     for (let length = 0; length < bytes.length; length++) {
       expect(parseClientHello(bytes.subarray(0, length)).type).toBe('incomplete')
     }
-    expect(parseClientHello(bytes)).toEqual({ type: 'hello', serverName: 'shop.example.com' })
+    expect(parseClientHello(bytes)).toMatchObject({ type: 'hello', serverName: 'shop.example.com' })
   })
 
   test('split into very many records it is refused', () => {
@@ -208,5 +208,33 @@ describe('any bytes', () => {
       ),
       { numRuns: 200 },
     )
+  })
+})
+
+describe('protocols offered by ALPN', () => {
+  const list = (...names: string[]): Buffer => {
+    const entries = Buffer.concat(
+      names.map((name) => Buffer.concat([Buffer.from([name.length]), Buffer.from(name)])),
+    )
+    const body = Buffer.concat([Buffer.from([0, entries.length]), entries])
+    return Buffer.concat([Buffer.from([0, 16, 0, body.length]), body])
+  }
+  const alpnOf = (...extensions: Buffer[]): readonly string[] => {
+    const hello = parseClientHello(helloWith(Buffer.concat(extensions)))
+    return hello.type === 'hello' ? hello.alpn : []
+  }
+
+  test('come in their order, beside the name', () => {
+    const named = helloWith(Buffer.concat([list('istio', 'h2'), serverName(Buffer.from('a.test'))]))
+    expect(parseClientHello(named)).toEqual({
+      type: 'hello',
+      serverName: 'a.test',
+      alpn: ['istio', 'h2'],
+    })
+  })
+
+  test('are none without the extension, and bounded', () => {
+    expect(alpnOf(serverName(Buffer.from('a.test')))).toEqual([])
+    expect(alpnOf(list(...Array.from({ length: 40 }, () => 'x')))).toHaveLength(16)
   })
 })

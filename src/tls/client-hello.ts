@@ -1,11 +1,14 @@
 /** A ClientHello larger than this is refused (post-quantum key shares need about 2 KiB). */
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024
 /** A ClientHello in more records than this is refused: tiny ones only cost time. */
-const MAX_RECORDS = 64
+export const MAX_RECORDS = 64
 
 const RECORD_HANDSHAKE = 22
 const HANDSHAKE_CLIENT_HELLO = 1
 const EXTENSION_SERVER_NAME = 0
+const EXTENSION_ALPN = 16
+/** No more protocol names are read: clients offer two or three. */
+const MAX_ALPN_NAMES = 16
 const RECORD_HEADER_BYTES = 5
 /** Handshake type and length. */
 const MESSAGE_HEADER_BYTES = 4
@@ -14,19 +17,25 @@ const MESSAGE_HEADER_BYTES = 4
 export type ClientHello =
   | { readonly type: 'incomplete' }
   | { readonly type: 'invalid' }
-  | { readonly type: 'hello'; readonly serverName: string | null }
+  | {
+      readonly type: 'hello'
+      readonly serverName: string | null
+      /** Application protocols the client offers (RFC 7301), in its order. */
+      readonly alpn: readonly string[]
+    }
 
 const INCOMPLETE: ClientHello = { type: 'incomplete' }
 const INVALID: ClientHello = { type: 'invalid' }
 
 /**
- * Reads the server name out of the first bytes of a TLS connection (RFC 8446 4.1.2, RFC 6066 3).
- * The name comes back lower-case without a trailing dot; null when the client sent none.
+ * Reads the server name (RFC 6066 3) and the protocols (RFC 7301) out of the first bytes of a TLS
+ * connection (RFC 8446 4.1.2). The name comes back lower-case without a trailing dot; null when the
+ * client sent none.
  */
 export function parseClientHello(bytes: Buffer): ClientHello {
   const message = handshakeMessage(bytes)
   if (!Buffer.isBuffer(message)) return message
-  return { type: 'hello', serverName: serverNameOf(message) }
+  return helloOf(message)
 }
 
 /** The body of the ClientHello, put together from its records. */
@@ -92,19 +101,38 @@ class Cursor {
   }
 }
 
-function serverNameOf(message: Buffer): string | null {
+function helloOf(message: Buffer): ClientHello {
   const cursor = new Cursor(message)
   cursor.take(2 + 32)
   cursor.take(cursor.uint(1))
   cursor.take(cursor.uint(2))
   cursor.take(cursor.uint(1))
   const extensions = new Cursor(cursor.take(cursor.uint(2)))
+  let serverName: string | null = null
+  let alpn: readonly string[] = []
+  let named = false
   while (cursor.ok && extensions.ok && extensions.at < extensions.bytes.length) {
     const type = extensions.uint(2)
     const body = extensions.take(extensions.uint(2))
-    if (type === EXTENSION_SERVER_NAME && extensions.ok) return hostName(body)
+    if (!extensions.ok) break
+    if (type === EXTENSION_SERVER_NAME && !named) {
+      named = true
+      serverName = hostName(body)
+    } else if (type === EXTENSION_ALPN) alpn = protocolNames(body)
   }
-  return null
+  return { type: 'hello', serverName, alpn }
+}
+
+function protocolNames(extension: Buffer): readonly string[] {
+  const outer = new Cursor(extension)
+  const list = new Cursor(outer.take(outer.uint(2)))
+  const names: string[] = []
+  while (outer.ok && list.at < list.bytes.length && names.length < MAX_ALPN_NAMES) {
+    const name = list.take(list.uint(1))
+    if (!list.ok || name.length === 0) break
+    names.push(name.toString('latin1'))
+  }
+  return names
 }
 
 function hostName(extension: Buffer): string | null {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { X509Certificate } from 'node:crypto'
+import { alternativeNames } from './alternative-names.ts'
 
 /** OpenSSL matches names against subjectAltName only: RFC 9525 leaves the common name out. */
 const HOST_CHECK = { subject: 'never', wildcards: true, partialWildcards: false } as const
@@ -22,17 +23,10 @@ function stands(certificate: X509Certificate, name: string): boolean {
   // A control byte in an expected name would end the C string OpenSSL compares.
   if (/[^\x21-\x7e]/.test(name)) return false
   if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined
-  if (name.includes('://')) return uriNames(certificate.subjectAltName).includes(name)
-  return certificate.checkHost(name, HOST_CHECK) !== undefined
-}
-
-/** URI entries of Node's printed subjectAltName; unusual values come JSON-quoted. */
-function uriNames(printed: string | undefined): readonly string[] {
-  if (printed === undefined) return []
-  const names: string[] = []
-  for (const entry of printed.match(/(?:[^,"]|"(?:[^"\\]|\\.)*")+/g) ?? []) {
-    const text = entry.trim()
-    if (text.startsWith('URI:') && text.charCodeAt(4) !== 0x22) names.push(text.slice(4))
+  if (name.includes('://')) {
+    return alternativeNames(certificate.subjectAltName).some(
+      ({ type, value }) => type === 'URI' && value === name,
+    )
   }
-  return names
+  return certificate.checkHost(name, HOST_CHECK) !== undefined
 }

@@ -107,6 +107,9 @@ export function sameUpstreamTls(a: UpstreamTlsPlan | null, b: UpstreamTlsPlan | 
     a.insecureSkipVerify === b.insecureSkipVerify &&
     a.ca === b.ca &&
     a.caFile === b.caFile &&
+    a.crl === b.crl &&
+    a.crlFile === b.crlFile &&
+    a.mesh === b.mesh &&
     a.subjectAltNames.length === b.subjectAltNames.length &&
     a.subjectAltNames.every((name, i) => name === b.subjectAltNames[i]) &&
     sameCertificate(a.client, b.client)
@@ -127,6 +130,7 @@ function sameCertificate(a: CertificateSource | null, b: CertificateSource | nul
 function filesOf(plan: UpstreamTlsPlan): readonly string[] {
   const files: string[] = []
   if (plan.caFile !== null) files.push(plan.caFile)
+  if (plan.crlFile !== undefined) files.push(plan.crlFile)
   if (plan.client?.kind === 'files') files.push(plan.client.certificate, plan.client.key)
   return files
 }
@@ -153,6 +157,8 @@ function contextOptions(plan: UpstreamTlsPlan): SecureContextOptions {
     const roots = systemRoots()
     if (roots !== null) options.ca = [...roots]
   }
+  const crl = plan.crlFile === undefined ? plan.crl : readFileSync(plan.crlFile, 'utf8')
+  if (crl !== undefined) options.crl = readableLists(crl)
   const client = plan.client
   if (client !== null) {
     const files = client.kind === 'files'
@@ -170,6 +176,15 @@ function readableCas(bundle: string): string[] {
   if (certificates === null) throw new Error('the CA bundle holds no PEM certificate')
   for (const certificate of certificates) void new X509Certificate(certificate)
   return certificates
+}
+
+const PEM_REVOCATION_LIST = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g
+
+/** OpenSSL takes one list at a time, and an empty text without a word. */
+function readableLists(text: string): string[] {
+  const lists = text.match(PEM_REVOCATION_LIST)
+  if (lists === null) throw new Error('the revocation list holds no PEM X509 CRL')
+  return lists
 }
 
 let roots: readonly string[] | null | undefined

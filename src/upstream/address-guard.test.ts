@@ -88,6 +88,12 @@ describe('AddressGuard', () => {
     ['multicast', '224.0.0.1'],
     ['broadcast', '255.255.255.255'],
     ['multicast IPv6', 'ff02::1'],
+    ['a private address', '10.1.2.4'],
+    ['another private address', '192.168.1.1'],
+    ['a private address as a number', '3232235777'],
+    ['a private address behind NAT64', '64:ff9b::a01:203'],
+    ['a shared address', '100.64.0.1'],
+    ['a unique local address', 'fd12::8'],
     ['an address of this host', '10.1.2.3'],
     ['an IPv6 address of this host in another spelling', 'fd12:0::0:7'],
     ['a name', 'example.com'],
@@ -98,10 +104,7 @@ describe('AddressGuard', () => {
 
   test.each([
     ['a public address', '93.184.216.34'],
-    ['a private address', '10.1.2.4'],
-    ['another private address', '192.168.1.1'],
     ['a public IPv6 address', '2606:2800:220:1::1'],
-    ['a unique local address', 'fd12::8'],
     ['a public address behind NAT64', '64:ff9b::5db8:d822'],
   ])('allows %s (%s)', (_what, address) => {
     expect(guard.allows(address)).toBe(true)
@@ -118,6 +121,30 @@ describe('AddressGuard', () => {
     expect(open.allows('::ffff:10.9.9.9')).toBe(false)
     expect(open.allows('64:ff9b::a09:909')).toBe(false)
     expect(open.allows('169.254.169.254')).toBe(false)
+  })
+
+  test.each([
+    ['169.254.169.254', 'cloud metadata'],
+    ['169.254.1.1', 'link-local'],
+    ['::ffff:7f00:1', 'loopback'],
+    ['0', 'unspecified'],
+    ['10.1.2.3', 'an address of this host'],
+    ['10.1.2.4', 'private'],
+    ['224.0.0.1', 'multicast'],
+    ['64:ff9b:1::1', 'reserved'],
+    ['example.com', 'no IP address'],
+  ])('says what %s is: %s', (address, what) => {
+    expect(guard.refusal(address)).toBe(what)
+  })
+
+  test('a protected port of this host is refused whatever is allowed', () => {
+    const open = new AddressGuard({ allow: ['0.0.0.0/0', '::/0'], ownAddresses: ['10.1.2.3'] })
+    open.protect(15_000)
+    for (const own of ['127.0.0.1', '127.9.9.9', '0.0.0.0', '::1', '::', '10.1.2.3', '127.1']) {
+      expect(open.refusal(own, 15_000)).toBe('a port of this proxy')
+      expect(open.refusal(own, 15_001)).toBeNull()
+    }
+    expect(open.refusal('10.1.2.4', 15_000)).toBeNull()
   })
 
   test('a malformed CIDR is an error, not a hole', () => {

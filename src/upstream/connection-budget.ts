@@ -3,10 +3,11 @@ import type { UpstreamCounters } from './counters.ts'
 import type { DialLimits } from './dial.ts'
 import { NO_ENDPOINT } from './failures.ts'
 import type { ConnectionPool } from './pool.ts'
+import type { UpstreamWire } from './upstream-wire.ts'
 import { type Waiter, WaiterQueue } from './waiter.ts'
 
 /** Requests that may wait for a connection when configuration sets no limit. */
-const DEFAULT_MAX_PENDING_REQUESTS = 65_536
+export const DEFAULT_MAX_PENDING_REQUESTS = 65_536
 
 /** The circuit breakers of one cluster; 0 = unlimited for each count. See DestinationRule connectionPool. */
 export interface PoolLimits extends DialLimits {
@@ -17,6 +18,10 @@ export interface PoolLimits extends DialLimits {
   readonly maxRequestsPerConnection: number
   readonly idleTimeoutMs: number
   readonly tcpIdleTimeoutMs: number
+  /** Age at which a connection takes no further request and a raw tunnel is cut; absent or 0: none. */
+  readonly maxConnectionDurationMs?: number
+  /** Absent: the defaults of the wire. */
+  readonly wire?: UpstreamWire
 }
 
 /**
@@ -137,8 +142,18 @@ export class ConnectionBudget {
     for (const pool of this.#pools) pool.close()
   }
 
-  /** Closes what has been idle for too long. Called by the shared timer. */
+  /** Connections opened before this reading of the clock are too old; -Infinity: age does not matter. */
+  get bornBeforeMs(): number {
+    const maxMs = this.limits.maxConnectionDurationMs
+    return maxMs === undefined || maxMs === 0 ? -Infinity : this.now() - maxMs
+  }
+
+  /** Closes what has been idle for too long, or is too old. Called by the shared timer. */
   sweep(): void {
+    const bornBeforeMs = this.bornBeforeMs
+    if (bornBeforeMs !== -Infinity) {
+      for (const pool of this.#pools) pool.closeOlderThan(bornBeforeMs)
+    }
     const idleTimeoutMs = this.limits.idleTimeoutMs
     if (idleTimeoutMs === 0) return
     const before = this.now() - idleTimeoutMs

@@ -11,6 +11,14 @@ export class UpstreamCounters {
   rqPendingOverflow = 0
   rqPendingFailureEject = 0
   rqTimeout = 0
+  /** Retries that a route's policy asked for. */
+  rqRetry = 0
+  /** Retried requests whose last answer the policy had nothing against. */
+  rqRetrySuccess = 0
+  /** Not retried: maxRetries or retryBudget. */
+  rqRetryOverflow = 0
+  /** Not retried: all attempts were used. */
+  rqRetryLimitExceeded = 0
   rqReset = 0
   rq1xx = 0
   rq2xx = 0
@@ -25,12 +33,18 @@ export class UpstreamCounters {
   cxOverflow = 0
   cxIdleTimeout = 0
   cxMaxRequests = 0
+  cxMaxDurationReached = 0
   noneHealthy = 0
   ejectionsActive = 0
   ejectionsTotal = 0
   ejectionsOverflow = 0
   updateSuccess = 0
   updateFailure = 0
+  healthCheckAttempt = 0
+  healthCheckSuccess = 0
+  healthCheckFailure = 0
+  /** Of the failures, those without any answer to judge. */
+  healthCheckNetworkFailure = 0
 
   /** By exported name, for the admin API and metrics. */
   toRecord(): Readonly<Record<string, number>> {
@@ -42,6 +56,10 @@ export class UpstreamCounters {
       rq_pending_overflow: this.rqPendingOverflow,
       rq_pending_failure_eject: this.rqPendingFailureEject,
       rq_timeout: this.rqTimeout,
+      rq_retry: this.rqRetry,
+      rq_retry_success: this.rqRetrySuccess,
+      rq_retry_overflow: this.rqRetryOverflow,
+      rq_retry_limit_exceeded: this.rqRetryLimitExceeded,
       rq_reset: this.rqReset,
       rq_1xx: this.rq1xx,
       rq_2xx: this.rq2xx,
@@ -55,12 +73,17 @@ export class UpstreamCounters {
       cx_overflow: this.cxOverflow,
       cx_idle_timeout: this.cxIdleTimeout,
       cx_max_requests: this.cxMaxRequests,
+      cx_max_duration_reached: this.cxMaxDurationReached,
       none_healthy: this.noneHealthy,
       ejections_active: this.ejectionsActive,
       ejections_total: this.ejectionsTotal,
       ejections_overflow: this.ejectionsOverflow,
       update_success: this.updateSuccess,
       update_failure: this.updateFailure,
+      health_check_attempt: this.healthCheckAttempt,
+      health_check_success: this.healthCheckSuccess,
+      health_check_failure: this.healthCheckFailure,
+      health_check_network_failure: this.healthCheckNetworkFailure,
     }
   }
 }

@@ -1,14 +1,22 @@
 import { X509Certificate } from 'node:crypto'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { identityProblem } from '../tls/server-identity.ts'
 import type { UpstreamContext } from '../tls/upstream-context.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { connectFailure, failure, tlsFailure } from './failures.ts'
 
+/** The addresses a name has just now, the one to begin with first. */
+export interface AddressSource {
+  readonly candidates: readonly string[]
+}
+
+/** Time an address gets before the next one is tried (RFC 8305 5, Connection Attempt Delay). */
+const ATTEMPT_DELAY_MS = 250
+
 /** Where to connect and whom to expect there. Immutable; shared by all dials of a pool. */
 export class DialTarget {
-  /** IP address, or an absolute path of a unix socket. Names are resolved before, never here. */
+  /** IP address, an absolute path of a unix socket, or the name that `source` follows. */
   readonly address: string
   readonly port: number
   /** null: clear text. */
@@ -17,6 +25,10 @@ export class DialTarget {
   readonly host: string | null
   /** Protocol the peer must agree to by ALPN, or null to offer none. */
   readonly alpn: string | null
+  /** Where a new connection goes when `address` is a name, else null. */
+  readonly source: AddressSource | null
+  /** What the connection begins with, before TLS (a PROXY header); null: nothing. */
+  readonly preface: Buffer | null
 
   constructor(init: {
     address: string
@@ -24,12 +36,16 @@ export class DialTarget {
     tls: UpstreamContext | null
     host: string | null
     alpn: string | null
+    source?: AddressSource | null
+    preface?: Buffer | null
   }) {
     this.address = init.address
     this.port = init.port
     this.tls = init.tls
     this.host = init.host
     this.alpn = init.alpn
+    this.source = init.source ?? null
+    this.preface = init.preface ?? null
   }
 }
 
@@ -38,6 +54,9 @@ export interface DialLimits {
   readonly connectTimeoutMs: number
   /** Idle time before the first TCP keep-alive probe; 0 = no probes. */
   readonly tcpKeepaliveMs: number
+  /** Between probes, and how many go unanswered; absent: the operating system's. */
+  readonly tcpKeepaliveIntervalMs?: number
+  readonly tcpKeepaliveProbes?: number
   /** Unsent bytes before writers wait: connectionSettings.clusterPerConnectionBufferLimitBytes. */
   readonly bufferBytes: number
 }
@@ -54,7 +73,7 @@ export class Dial {
   readonly target: DialTarget
   readonly #listener: DialListener
   readonly #timer: NodeJS.Timeout
-  readonly #socket: Socket | null
+  #socket: Socket | null
   /** Stays on a socket that failed or was given up: its late errors are nobody's. */
   readonly #onError: (error: Error) => void
   #tcpConnected: boolean
@@ -79,13 +98,14 @@ export class Dial {
 
   #open(limits: DialLimits): Socket | null {
     const target = this.target
-    const unix = target.address.startsWith('/')
-    if (!unix && isIP(target.address) === 0) {
-      const reason = `${target.address} is not an IP address`
+    const place = placeOf(target)
+    if (place === null) {
+      const what = target.source === null ? 'is not an IP address' : 'has no IP address'
+      const reason = `${target.address} ${what}`
       return this.#failSoon(failure('dns-failure', reason))
     }
     const options = {
-      ...(unix ? { path: target.address } : { host: target.address, port: target.port }),
+      ...place,
       noDelay: true,
       keepAlive: limits.tcpKeepaliveMs > 0,
       keepAliveInitialDelay: limits.tcpKeepaliveMs,
@@ -93,7 +113,11 @@ export class Dial {
     }
     if (target.tls === null) {
       const socket = connectTcp(options)
-      socket.once('connect', () => this.#connected())
+      socket.once('connect', () => {
+        keepAlive(socket, limits)
+        if (target.preface !== null) socket.write(target.preface)
+        this.#connected()
+      })
       socket.on('error', this.#onError)
       return socket
     }
@@ -101,12 +125,42 @@ export class Dial {
     if (secureContext === null) {
       return this.#failSoon(failure('tls-error', `TLS_error: ${target.tls.problem}`))
     }
-    const socket = connectTls({ ...options, secureContext, ...this.#identity(target.tls) })
+    const secure = { secureContext, ...this.#identity(target.tls) }
+    if (target.preface !== null) {
+      return this.#openBehind(target.preface, connectTcp(options), limits, secure)
+    }
+    return this.#secure(connectTls({ ...options, ...secure }), limits)
+  }
+
+  /** TLS over a connection that says something else first. */
+  #openBehind(
+    preface: Buffer,
+    plain: Socket,
+    limits: DialLimits,
+    secure: ConnectionOptions,
+  ): Socket {
+    plain.on('error', this.#onError)
+    plain.once('connect', () => {
+      if (this.#over) return
+      this.#tcpConnected = true
+      keepAlive(plain, limits)
+      plain.write(preface)
+      const options = { socket: plain, highWaterMark: limits.bufferBytes, ...secure }
+      this.#socket = this.#secure(connectTls(options), limits)
+    })
+    return plain
+  }
+
+  #secure(socket: TLSSocket, limits: DialLimits): Socket {
+    const target = this.target
     socket.once('connect', () => {
       this.#tcpConnected = true
+      keepAlive(socket, limits)
     })
     socket.once('secureConnect', () => {
-      if (target.alpn === null || socket.alpnProtocol === target.alpn) return this.#connected()
+      if (target.alpn === null || isAgreed(socket.alpnProtocol, target.alpn)) {
+        return this.#connected()
+      }
       const reason = `TLS_error: the peer did not agree to ${target.alpn} (ALPN)`
       this.#fail(failure('tls-error', reason))
     })
@@ -127,7 +181,7 @@ export class Dial {
     return {
       rejectUnauthorized: !plan.insecureSkipVerify,
       ...(serverName !== null && isIP(serverName) === 0 ? { servername: serverName } : {}),
-      ...(this.target.alpn === null ? {} : { ALPNProtocols: [this.target.alpn] }),
+      ...offeredProtocols(this.target),
       checkServerIdentity: (_host, peer) => {
         if (names.length === 0) return undefined
         const problem = identityProblem(new X509Certificate(peer.raw), names)
@@ -175,4 +229,66 @@ export class Dial {
   }
 }
 
+/** Newer than the types: Node before 26 leaves interval and count to the operating system. */
+interface KeepAliveSocket {
+  setKeepAlive(
+    enable: boolean,
+    initialDelayMs: number,
+    intervalMs?: number,
+    count?: number,
+  ): unknown
+}
+
+function keepAlive(socket: KeepAliveSocket, limits: DialLimits): void {
+  const { tcpKeepaliveMs, tcpKeepaliveIntervalMs, tcpKeepaliveProbes } = limits
+  if (tcpKeepaliveIntervalMs === undefined && tcpKeepaliveProbes === undefined) return
+  socket.setKeepAlive(true, tcpKeepaliveMs, tcpKeepaliveIntervalMs, tcpKeepaliveProbes)
+}
+
 class IdentityError extends Error {}
+
+/** What Istio's sidecars know their own kind by: they choose mutual TLS and HTTP by these names. */
+export const MESH_RAW = 'istio'
+const MESH_HTTP1 = ['istio-http/1.1', 'istio', 'http/1.1']
+const MESH_HTTP2 = ['istio-h2', 'istio', 'h2']
+
+function offeredProtocols({ alpn, tls }: DialTarget): ConnectionOptions {
+  if (tls !== null && tls.plan.mesh === true) {
+    if (alpn === MESH_RAW) return { ALPNProtocols: [MESH_RAW] }
+    return { ALPNProtocols: alpn === null ? MESH_HTTP1 : MESH_HTTP2 }
+  }
+  return alpn === null ? {} : { ALPNProtocols: [alpn] }
+}
+
+/** A name of the mesh stands for what the cluster's port says; raw bytes need none. */
+function isAgreed(chosen: string | false | null, wanted: string): boolean {
+  if (chosen === wanted || wanted === MESH_RAW) return true
+  return typeof chosen === 'string' && MESH_HTTP2.includes(chosen)
+}
+
+/**
+ * Where the socket goes. A name's addresses are tried one after the other, families in turn, by
+ * Node's own Happy Eyeballs (RFC 8305).
+ */
+function placeOf(target: DialTarget): NetConnectOpts | null {
+  const { address, port, source } = target
+  if (address.startsWith('/')) return { path: address }
+  if (isIP(address) !== 0) return { host: address, port }
+  const candidates = (source?.candidates ?? []).map((text) => ({
+    address: text,
+    family: isIP(text),
+  }))
+  const [first] = candidates
+  if (first === undefined) return null
+  if (candidates.length === 1) return { host: first.address, port }
+  return {
+    host: address,
+    port,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_DELAY_MS,
+    lookup: (_name, options, done) => {
+      if (options.all === true) done(null, candidates)
+      else done(null, first.address, first.family)
+    },
+  }
+}

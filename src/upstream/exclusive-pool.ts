@@ -4,6 +4,7 @@ import type { DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { H1Connection } from './h1-connection.ts'
 import { H1Settings } from './h1-settings.ts'
+import { hearLastWords } from './last-words.ts'
 import { ConnectionPool, type PooledConnection, type PoolOwner } from './pool.ts'
 import type {
   AttemptObserver,
@@ -13,7 +14,7 @@ import type {
 } from './transport.ts'
 
 /** Idle connections one pool keeps; more are closed when they become idle. */
-const MAX_IDLE_CONNECTIONS = 1_024
+export const MAX_IDLE_CONNECTIONS = 1_024
 /** A connection is not used this close to the end of the peer's `Keep-Alive: timeout`. */
 const KEEP_ALIVE_MARGIN_MS = 1_000
 
@@ -24,7 +25,10 @@ const KEEP_ALIVE_MARGIN_MS = 1_000
 class ExclusiveConnection implements PooledConnection, AttemptObserver {
   readonly pool: ExclusivePool
   readonly connection: H1Connection
+  readonly bornMs: number
   idleSinceMs: number
+  /** Takes no request after the one it carries. */
+  worn: boolean
   /** Out of the pool. */
   closed: boolean
   #owner: AttemptObserver
@@ -34,12 +38,15 @@ class ExclusiveConnection implements PooledConnection, AttemptObserver {
 
   constructor(pool: ExclusivePool, socket: Socket) {
     this.pool = pool
+    this.bornMs = pool.budget.now()
     this.idleSinceMs = 0
+    this.worn = false
     this.closed = false
     this.#owner = pool.owner
     this.#busy = false
     this.#ending = false
     this.connection = new H1Connection(socket, pool.settings, this)
+    hearLastWords(socket)
   }
 
   start(
@@ -90,7 +97,8 @@ export class ExclusivePool extends ConnectionPool {
 
   constructor(target: DialTarget, owner: PoolOwner, budget: ConnectionBudget) {
     super(target, owner, budget)
-    this.settings = new H1Settings({ tunnelIdleTimeoutMs: budget.limits.tcpIdleTimeoutMs })
+    const { wire, tcpIdleTimeoutMs } = budget.limits
+    this.settings = new H1Settings({ ...wire?.h1, tunnelIdleTimeoutMs: tcpIdleTimeoutMs })
     this.#open = new Set()
     this.#idle = []
   }
@@ -100,7 +108,13 @@ export class ExclusivePool extends ConnectionPool {
   }
 
   override take(): PooledConnection | null {
+    const bornBeforeMs = this.budget.bornBeforeMs
     for (let entry = this.#idle.pop(); entry !== undefined; entry = this.#idle.pop()) {
+      if (entry.bornMs < bornBeforeMs) {
+        this.budget.counters.cxMaxDurationReached++
+        this.#close(entry)
+        continue
+      }
       const keepAliveMs = entry.connection.keepAliveMs
       if (keepAliveMs < 0) return entry
       const idleMs = this.budget.now() - entry.idleSinceMs
@@ -117,6 +131,23 @@ export class ExclusivePool extends ConnectionPool {
   override closeOldestIdle(): void {
     const oldest = this.#idle.shift()
     if (oldest !== undefined) this.#close(oldest)
+  }
+
+  override closeOlderThan(bornBeforeMs: number): void {
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const entry = this.#idle[at]!
+      if (entry.bornMs >= bornBeforeMs) continue
+      this.budget.counters.cxMaxDurationReached++
+      this.#close(entry)
+    }
+  }
+
+  override keepOnly(remotes: ReadonlySet<string>): void {
+    for (const entry of this.#open) {
+      if (remotes.has(entry.connection.remote)) continue
+      entry.worn = true
+      if (this.#idle.includes(entry)) this.#close(entry)
+    }
   }
 
   /** A connection finished its request: a waiter gets it, or it rests. */
@@ -180,6 +211,11 @@ export class ExclusivePool extends ConnectionPool {
   }
 
   #isWorn(entry: ExclusiveConnection): boolean {
+    if (entry.worn) return true
+    if (entry.bornMs < this.budget.bornBeforeMs) {
+      this.budget.counters.cxMaxDurationReached++
+      return true
+    }
     const max = this.budget.limits.maxRequestsPerConnection
     if (max === 0 || entry.connection.requests < max) return false
     this.budget.counters.cxMaxRequests++

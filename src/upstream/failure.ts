@@ -19,6 +19,7 @@ export type ResponseFlag =
   | 'RL'
   | 'RLSE'
   | 'DF'
+  | 'DT'
   | 'OM'
   | 'UAEX'
   | 'UMSDR'

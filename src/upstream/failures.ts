@@ -77,6 +77,22 @@ const REMOTE_RESET: FailureRow = row('UR', 503, 'no', 'remote reset')
 export const OVERFLOW: UpstreamFailure = failure('overflow')
 export const NO_ENDPOINT: UpstreamFailure = failure('no-endpoint')
 
+/** A raw connection reached maxConnectionDuration (Envoy's DURATION_TIMEOUT). */
+export const TOO_OLD: UpstreamFailure = new Failure(
+  'reset-after-headers',
+  row('DT', 503, 'no', 'max connection duration'),
+  '',
+  null,
+)
+
+/** No byte passed in either direction for connectionPool.tcp.idleTimeout. */
+export const TUNNEL_IDLE: UpstreamFailure = new Failure(
+  'reset-after-headers',
+  row('SI', 503, 'no', 'tcp session idle timeout'),
+  '',
+  null,
+)
+
 /** Errnos of a connect that the peer, or a router on the way, answered or never answered. */
 const CONNECT_TYPES: ReadonlyMap<string, FailureType> = new Map([
   ['ECONNREFUSED', 'connect-refused'],
@@ -86,7 +102,9 @@ const CONNECT_TYPES: ReadonlyMap<string, FailureType> = new Map([
 ])
 
 /** Classifies the error event of a socket that was not connected yet. */
-export function connectFailure(error: unknown): UpstreamFailure {
+export function connectFailure(reported: unknown): UpstreamFailure {
+  // Several addresses were tried: the first one's error stands for all.
+  const error: unknown = reported instanceof AggregateError ? reported.errors[0] : reported
   const code = errorCode(error)
   const type = CONNECT_TYPES.get(code) ?? 'connect-error'
   return failure(type, `delayed connect error: ${errorNumber(error) ?? messageOf(error)}`, error)
@@ -120,6 +138,10 @@ const VERIFY_CHECKS: ReadonlyMap<string, string> = new Map([
   ['CERT_NOT_YET_VALID', 'the certificate is not yet valid'],
   ['CERT_REVOKED', 'the certificate is revoked'],
   ['CERT_SIGNATURE_FAILURE', 'the signature of the certificate is wrong'],
+  ['UNABLE_TO_GET_CRL', 'no revocation list of its issuer is given'],
+  ['CRL_HAS_EXPIRED', 'the revocation list has expired'],
+  ['CRL_NOT_YET_VALID', 'the revocation list is not yet valid'],
+  ['CRL_SIGNATURE_FAILURE', 'the signature of the revocation list is wrong'],
   ['CERT_UNTRUSTED', 'the certificate is not trusted for this use'],
   ['CERT_REJECTED', 'the certificate is rejected for this use'],
   ['INVALID_PURPOSE', 'the certificate is not one for servers'],

@@ -111,6 +111,7 @@ function request(overrides: Partial<UpstreamRequest> = {}): UpstreamRequest {
     bodyLength: 0,
     upgrade: null,
     expectsContinue: false,
+    clientHttp2: false,
     ...overrides,
   }
 }

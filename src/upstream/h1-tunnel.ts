@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 import { resetSocket } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
+import { readShared } from '../http/shared-read.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
+import { TOO_OLD, TUNNEL_IDLE } from './failures.ts'
 import { closedWithinBody } from './h1-failures.ts'
 import type { AttemptObserver, UpstreamHandler, UpstreamStream } from './transport.ts'
 
@@ -56,6 +58,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   start(): void {
     const socket = this.#socket
     socket.on('data', this.#onData)
+    readShared(socket, this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('timeout', this.#onTimeout)
@@ -100,6 +103,14 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     resetSocket(this.#socket)
   }
 
+  /** Cuts both directions: the connection reached its maximum age. No fault of the endpoint's. */
+  expire(): void {
+    if (this.#over) return
+    this.#finish()
+    this.#socket.destroy()
+    this.#handler.onUpstreamFailure(TOO_OLD)
+  }
+
   onTick(): void {
     this.#writer.flush()
     if (!this.#outputEnded || this.#socket.writableEnded) return
@@ -130,8 +141,12 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     this.#handler.onUpstreamDrain()
   }
 
+  /** No fault of the endpoint's. */
   readonly #onTimeout = (): void => {
     this.#socket.destroy()
+    if (this.#over) return
+    this.#finish()
+    this.#handler.onUpstreamFailure(TUNNEL_IDLE)
   }
 
   readonly #onError = (error: Error): void => {

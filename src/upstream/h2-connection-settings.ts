@@ -18,6 +18,8 @@ export class H2ConnectionSettings {
   readonly pingIntervalMs: number
   /** Time for the answer to that PING. */
   readonly pingTimeoutMs: number
+  /** Ask also while no stream is open. Mirrors DestinationRule connectionPool.http.http2KeepAlive. */
+  readonly pingIdle: boolean
   /** How long the peer may take to close after close(). */
   readonly lingerTimeoutMs: number
 
@@ -33,6 +35,7 @@ export class H2ConnectionSettings {
     this.maxInformational = settings.maxInformational ?? 32
     this.pingIntervalMs = settings.pingIntervalMs ?? 30_000
     this.pingTimeoutMs = settings.pingTimeoutMs ?? 15_000
+    this.pingIdle = settings.pingIdle ?? false
     this.lingerTimeoutMs = settings.lingerTimeoutMs ?? 1_000
   }
 }

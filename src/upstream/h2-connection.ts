@@ -185,7 +185,8 @@ export class H2Connection {
     const bytesRead = this.#socket.bytesRead
     const silent = bytesRead === this.#bytesRead
     this.#bytesRead = bytesRead
-    if (!silent || this.#activeStreams === 0 || this.#awaitsPong || this.#session.destroyed) return
+    const wanted = this.#activeStreams > 0 || this.settings.pingIdle
+    if (!silent || !wanted || this.#awaitsPong || this.#session.destroyed) return
     this.#awaitsPong = true
     const timer = setTimeout(() => this.#vanish(), this.settings.pingTimeoutMs)
     timer.unref()

@@ -7,6 +7,7 @@ import type { Headers } from '../http/headers.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { failure } from './failures.ts'
+import { grpcCodeOf, isGrpcAnswer } from './grpc-answer.ts'
 import type { H2Connection } from './h2-connection.ts'
 import { readResponseHead } from './h2-response.ts'
 import type {
@@ -47,6 +48,8 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   #trailersOpen: boolean
   #requestTrailers: H2FieldObject | null
   #headSeen: boolean
+  /** grpc-status of the trailers is the outcome. */
+  #isGrpc: boolean
   #informational: number
   #trailers: Headers | null
   #endStream: boolean
@@ -74,6 +77,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#trailersOpen = false
     this.#requestTrailers = null
     this.#headSeen = false
+    this.#isGrpc = false
     this.#informational = 0
     this.#trailers = null
     this.#endStream = false
@@ -198,7 +202,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     }
     const bodiless = this.#request.method === 'HEAD' || head.status === 304
     this.#headSeen = true
-    this.#observer.onAttemptStatus(head.status)
+    this.#observeHead(head.status, head.headers, endStream)
     const length = endStream && !bodiless ? 0 : head.length
     this.#handler.onUpstreamHead(
       head.status,
@@ -250,10 +254,22 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
 
   #complete(): void {
     const trailers = this.#trailers
+    if (this.#isGrpc) this.#observer.onAttemptGrpcStatus?.(grpcCodeOf(trailers))
     this.#finish()
     // An answer before the end of the request: nobody wants the rest of the request any more.
     if (!this.#requestEnded) this.#reset()
     this.#handler.onUpstreamEnd(trailers)
+  }
+
+  #observeHead(status: number, headers: Headers, endStream: boolean): void {
+    const observer = this.#observer
+    if (observer.onAttemptGrpcHead === undefined || !isGrpcAnswer(status, headers)) {
+      observer.onAttemptStatus(status)
+      return
+    }
+    observer.onAttemptGrpcHead()
+    if (endStream) observer.onAttemptGrpcStatus?.(grpcCodeOf(headers))
+    else this.#isGrpc = true
   }
 
   #canSend(): boolean {

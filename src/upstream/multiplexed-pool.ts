@@ -11,6 +11,7 @@ import type {
   UpstreamRequest,
   UpstreamStream,
 } from './transport.ts'
+import type { UpstreamWire } from './upstream-wire.ts'
 
 /** Streams one expects of a connection that is not open yet (RFC 9113 6.5.2 recommends no fewer). */
 const STREAMS_PER_DIAL = 100
@@ -19,6 +20,7 @@ const STREAMS_PER_DIAL = 100
 class MultiplexedConnection implements PooledConnection {
   readonly pool: MultiplexedPool
   readonly connection: H2Connection
+  readonly bornMs: number
   idleSinceMs: number
   started: number
   /** Takes no further stream: GOAWAY, or maxRequestsPerConnection reached. */
@@ -27,7 +29,8 @@ class MultiplexedConnection implements PooledConnection {
 
   constructor(pool: MultiplexedPool, socket: Socket) {
     this.pool = pool
-    this.idleSinceMs = pool.budget.now()
+    this.bornMs = pool.budget.now()
+    this.idleSinceMs = this.bornMs
     this.started = 0
     this.draining = false
     this.closed = false
@@ -68,14 +71,26 @@ class MultiplexedConnection implements PooledConnection {
 
 /** HTTP/2: many requests per connection; another one only when the open ones have no stream left. */
 export class MultiplexedPool extends ConnectionPool {
-  readonly settings: H2ConnectionSettings
   protected override readonly exclusive = false
   readonly #open: MultiplexedConnection[]
+  #wire: UpstreamWire | undefined
+  #settings: H2ConnectionSettings
 
   constructor(target: DialTarget, owner: PoolOwner, budget: ConnectionBudget) {
     super(target, owner, budget)
-    this.settings = new H2ConnectionSettings()
+    this.#wire = budget.limits.wire
+    this.#settings = new H2ConnectionSettings(this.#wire?.h2)
     this.#open = []
+  }
+
+  /** For new connections: those that are open keep the settings they began with. */
+  get settings(): H2ConnectionSettings {
+    const wire = this.budget.limits.wire
+    if (wire !== this.#wire) {
+      this.#wire = wire
+      this.#settings = new H2ConnectionSettings(wire?.h2)
+    }
+    return this.#settings
   }
 
   override get size(): number {
@@ -83,9 +98,10 @@ export class MultiplexedPool extends ConnectionPool {
   }
 
   override take(): PooledConnection | null {
+    const bornBeforeMs = this.budget.bornBeforeMs
     for (let i = 0; i < this.#open.length; i++) {
       const entry = this.#open[i]!
-      if (entry.free > 0) return entry
+      if (entry.free > 0 && entry.bornMs >= bornBeforeMs) return entry
     }
     return null
   }
@@ -98,6 +114,23 @@ export class MultiplexedPool extends ConnectionPool {
   override closeOldestIdle(): void {
     const oldest = this.#oldestIdle()
     if (oldest !== null) this.#close(oldest)
+  }
+
+  override closeOlderThan(bornBeforeMs: number): void {
+    for (const entry of this.#open.slice()) {
+      if (entry.bornMs >= bornBeforeMs || entry.draining) continue
+      this.budget.counters.cxMaxDurationReached++
+      entry.draining = true
+      if (entry.connection.activeStreams === 0) this.#close(entry)
+    }
+  }
+
+  override keepOnly(remotes: ReadonlySet<string>): void {
+    for (const entry of this.#open.slice()) {
+      if (remotes.has(entry.connection.remote)) continue
+      entry.draining = true
+      if (entry.connection.activeStreams === 0) this.#close(entry)
+    }
   }
 
   /** Streams ended (or the connection is new): waiters get them. */
@@ -127,7 +160,8 @@ export class MultiplexedPool extends ConnectionPool {
   }
 
   protected override needsDial(): boolean {
-    return this.waiters.size >= this.dialing * STREAMS_PER_DIAL
+    const streams = Math.min(STREAMS_PER_DIAL, this.settings.maxConcurrentStreams)
+    return this.waiters.size >= this.dialing * streams
   }
 
   protected override adopt(socket: Socket): void {

@@ -27,6 +27,8 @@ export interface PoolOwner extends AttemptObserver {
   connections: number
   connectionsTotal: number
   connectFailures: number
+  /** Why the latest connect or TLS handshake failed, or ''. */
+  lastConnectFailure: string
 }
 
 /**
@@ -58,6 +60,10 @@ export abstract class ConnectionPool implements DialListener {
   /** Since when the longest idle connection is idle (budget.now), or Infinity. */
   abstract oldestIdleMs(): number
   abstract closeOldestIdle(): void
+  /** Ends connections opened before this reading of the clock: idle ones now, busy ones when done. */
+  abstract closeOlderThan(bornBeforeMs: number): void
+  /** Ends connections to any peer (`address:port`) but these: idle ones now, busy ones when done. */
+  abstract keepOnly(remotes: ReadonlySet<string>): void
   /** Number of open connections. */
   abstract get size(): number
   /** One request per connection: a dial serves one waiter. */
@@ -136,6 +142,7 @@ export abstract class ConnectionPool implements DialListener {
     counters.cxConnectFail++
     if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
     this.owner.connectFailures++
+    this.owner.lastConnectFailure = failure.transportReason
     this.#dials.delete(dial)
     this.owner.onAttemptFailure(failure)
     const lost = this.waitersLost()

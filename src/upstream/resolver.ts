@@ -5,7 +5,7 @@ import { canonicalAddress } from './canonical-address.ts'
 import { HostsFile } from './hosts-file.ts'
 
 /** One query to one server; the second try waits twice as long (c-ares). */
-const QUERY_TIMEOUT_MS = 2_000
+export const QUERY_TIMEOUT_MS = 2_000
 const QUERY_TRIES = 2
 /** After one family answered, the other gets this long (RFC 8305 3, Resolution Delay). */
 const OTHER_FAMILY_DELAY_MS = 50
@@ -13,10 +13,10 @@ const MIN_TTL_MS = 1_000
 const MAX_TTL_MS = 3_600_000
 /** A name that failed is not asked for again before. */
 const FAILURE_TTL_MS = 500
-const MAX_CACHED_NAMES = 4_096
+export const MAX_CACHED_NAMES = 4_096
 /** Names being looked up at the same time; more are refused. */
-const MAX_LOOKUPS = 1_024
-const MAX_ADDRESSES = 256
+export const MAX_LOOKUPS = 1_024
+export const MAX_ADDRESSES = 256
 const DNS_PORT = 53
 
 export interface Resolved {

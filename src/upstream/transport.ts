@@ -16,6 +16,8 @@ export interface UpstreamRequest {
   readonly upgrade: string | null
   /** The client sent `expect: 100-continue` and waits. */
   readonly expectsContinue: boolean
+  /** The client speaks HTTP/2: decides where upstreams are to be spoken to as the client speaks. */
+  readonly clientHttp2: boolean
 }
 
 /**
@@ -63,6 +65,10 @@ export interface AttemptObserver {
   onAttemptStart(): void
   /** A final response head arrived, or a tunnel was established (status 200). */
   onAttemptStatus(status: number): void
+  /** Instead of onAttemptStatus: the head of a gRPC answer arrived, whose outcome is not known yet. */
+  onAttemptGrpcHead?(): void
+  /** grpc-status of the answer that onAttemptGrpcHead told of. */
+  onAttemptGrpcStatus?(code: number): void
   /** The attempt failed; also called for resets after the head. */
   onAttemptFailure(failure: UpstreamFailure): void
   /** Exactly once for each onAttemptStart: the attempt is over, however it ended. */

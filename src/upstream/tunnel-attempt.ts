@@ -25,6 +25,7 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
   readonly #gate: TunnelGate | null
   readonly #dial: Dial
   #tunnel: TunnelConnection | null
+  #ageTimer: NodeJS.Timeout | null
   #over: boolean
 
   constructor(init: {
@@ -41,6 +42,7 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
     this.#budget = budget
     this.#gate = init.gate
     this.#tunnel = null
+    this.#ageTimer = null
     this.#over = false
     budget.occupy()
     owner.connections++
@@ -59,9 +61,19 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
 
   onDialConnected(socket: Socket): void {
     if (this.#gate !== null) this.#gate.onTunnelConnected(this)
-    const { tcpIdleTimeoutMs } = this.#budget.limits
+    const { tcpIdleTimeoutMs, maxConnectionDurationMs = 0 } = this.#budget.limits
     this.#tunnel = new TunnelConnection(socket, tcpIdleTimeoutMs, this.#handler, this)
     this.#tunnel.start()
+    if (maxConnectionDurationMs > 0 && !this.#over) {
+      this.#ageTimer = setTimeout(expire, Math.min(maxConnectionDurationMs, MAX_TIMER_MS), this)
+      this.#ageTimer.unref()
+    }
+  }
+
+  /** connectionPool.tcp.maxConnectionDuration passed. */
+  expire(): void {
+    this.#budget.counters.cxMaxDurationReached++
+    this.#tunnel?.expire()
   }
 
   onDialFailed(failure: UpstreamFailure): void {
@@ -69,6 +81,7 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
     counters.cxConnectFail++
     if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
     this.#owner.connectFailures++
+    this.#owner.lastConnectFailure = failure.transportReason
     this.#owner.onAttemptFailure(failure)
     this.#release()
     if (this.#gate === null) this.#handler.onUpstreamFailure(failure)
@@ -95,7 +108,15 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
   #release(): void {
     if (this.#over) return
     this.#over = true
+    if (this.#ageTimer !== null) clearTimeout(this.#ageTimer)
     this.#owner.connections--
     this.#budget.release()
   }
+}
+
+/** Longest delay a timer takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+function expire(tunnel: TunnelAttempt): void {
+  tunnel.expire()
 }

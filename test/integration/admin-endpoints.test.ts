@@ -92,7 +92,7 @@ describe('reading', () => {
   })
 
   test('/config_dump has every part, or the one that is asked for', async () => {
-    const parts = ['listeners', 'routes', 'clusters', 'egress', 'mesh']
+    const parts = ['listeners', 'routes', 'clusters', 'egress', 'mesh', 'limits', 'fixedLimits']
     expect(Object.keys((await json('/config_dump')) as object)).toEqual(['generation', ...parts])
     for (const part of parts) {
       expect(Object.keys((await json(`/config_dump?resource=${part}`)) as object)).toEqual([

@@ -19,6 +19,7 @@ const READING = [
   '/clusters?format=json',
   '/config_dump',
   '/certs',
+  '/resources',
   '/problems',
   '/stats',
   '/stats/prometheus',

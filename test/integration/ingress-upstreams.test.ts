@@ -219,7 +219,7 @@ describe('retries', () => {
     expect(requests).toBe(21)
   })
 
-  test('a request whose upload reached a dying endpoint is not sent twice', async () => {
+  test('a request whose upload reached a dying endpoint is not sent twice unless its route asks', async () => {
     let requests = 0
     await using server = await new RawServer((socket) => {
       socket.on('error', () => socket.destroy())
@@ -228,12 +228,18 @@ describe('retries', () => {
         socket.resetAndDestroy()
       })
     }).listen()
-    const rule = ', retries: { attempts: 3, retryOn: "5xx,reset" }'
-    await using gw = await startGateway(endpoints('pool', [server.port]) + toPool(rule), {
-      ports: [80],
-    })
-    const answer = await call({ port: gw.port(80), host: 'app.test', method: 'POST', body: 'x' })
-    expect([answer.status, requests]).toEqual([503, 1])
+    const mesh = ACCESS_LOG_MESH.replace(
+      '    accessLogFile',
+      '    defaultHttpRetryPolicy: { attempts: 3, retryOn: "5xx,reset" }\n    accessLogFile',
+    )
+    const pool = mesh + endpoints('pool', [server.port])
+    await using gw = await startGateway(pool + toPool(), { ports: [80] })
+    const post = { port: gw.port(80), host: 'app.test', method: 'POST', body: 'x' }
+    expect([(await call(post)).status, requests]).toEqual([503, 1])
+    gw.write('config.yaml', pool + toPool(', retries: { attempts: 3, retryOn: "5xx,reset" }'))
+    await gw.reload()
+    requests = 0
+    expect([(await call(post)).status, requests]).toEqual([503, 4])
   })
 })
 

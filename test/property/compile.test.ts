@@ -158,10 +158,12 @@ function setsFrom(base: ResourceSet, whole: boolean): fc.Arbitrary<ResourceSet> 
     gateways: shuffled(base.gateways),
     virtualServices: shuffled(base.virtualServices),
     destinationRules: shuffled(base.destinationRules),
+    withheldRules: fc.constant([]),
     serviceEntries: shuffled(base.serviceEntries),
     workloadEntries: shuffled(base.workloadEntries),
     sidecars: shuffled(base.sidecars),
     envoyFilters: shuffled(base.envoyFilters),
+    rateLimitPolicies: shuffled(base.rateLimitPolicies),
     services: shuffled(base.services),
     endpointSlices: shuffled(base.endpointSlices),
     endpoints: shuffled(base.endpoints),
@@ -169,6 +171,7 @@ function setsFrom(base: ResourceSet, whole: boolean): fc.Arbitrary<ResourceSet> 
     secrets: shuffled(base.secrets),
     configMaps: shuffled(base.configMaps),
     namespaces: shuffled(base.namespaces),
+    nodes: shuffled(base.nodes),
   })
 }
 

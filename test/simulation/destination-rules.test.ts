@@ -296,7 +296,6 @@ stringData: { ca.crt: PEM }
   })
 
   test.each([
-    ['{ mode: ISTIO_MUTUAL }', 'tls-mode-not-served'],
     ['{ mode: SIMPLE, credentialName: gone }', 'secret-keys-missing'],
     ['{ mode: MUTUAL, credentialName: gone }', 'secret-not-found'],
   ])('%s cannot be met: there is no cluster rather than one in clear text', (block, code) => {

@@ -169,14 +169,23 @@ describe('SNI', () => {
     expect(run.resolve({ port: 443, sni: '', host: 'anything.org' }).route).toBe('one')
   })
 
-  test('the route table belongs to the server: a host of another one is 404', () => {
+  test('a host of another server is 421, unless both show the same certificate', () => {
+    const other = '{ mode: SIMPLE, credentialName: other }'
     const run = new Simulation(
       good +
-        gateway('gw', [https('[a.com]', undefined, 'one'), https('[c.com]', undefined, 'two')]) +
+        good.replace('"good"', '"other"') +
+        gateway('gw', [
+          https('[a.com]', undefined, 'one'),
+          https('[c.com]', undefined, 'two'),
+          https('[d.com]', other, 'three'),
+        ]) +
         answer('one', '[a.com]') +
-        answer('two', '[c.com]'),
+        answer('two', '[c.com]') +
+        answer('three', '[d.com]'),
     )
-    expect(run.resolve({ port: 443, sni: 'a.com', host: 'c.com' }).to).toBe('404 NR')
+    expect(run.resolve({ port: 443, sni: 'a.com', host: 'c.com' }).route).toBe('two')
+    expect(run.resolve({ port: 443, sni: 'a.com', host: 'd.com' }).to).toBe('421 NR')
+    expect(run.resolve({ port: 443, sni: 'a.com', host: 'e.com' }).to).toBe('404 NR')
   })
 })
 
@@ -251,31 +260,41 @@ describe('certificates', () => {
   })
 })
 
-describe('TLS modes that are not served', () => {
-  const unserved = (hosts: string, tls: string): Server => https(hosts, tls, 'unserved')
-
-  test.each([
-    '{ mode: PASSTHROUGH }',
-    '{ mode: MUTUAL, credentialName: good }',
-    '{ mode: ISTIO_MUTUAL }',
-    '{ credentialName: good }',
-  ])('%s is an error and opens no port of its own', (tls) => {
-    const run = new Simulation(
-      good + gateway('gw', [unserved('[a.com]', tls)]) + answer('one', '[a.com]'),
-    )
-    expect(run.resolve({ port: 443, sni: 'a.com' }).to).toBe('closed')
-    expect(run.found('tls-mode-not-served')[0]?.severity).toBe('error')
-  })
+describe('servers that pass TLS through', () => {
+  test.each(['{ mode: PASSTHROUGH }', '{ credentialName: good }', '{ mode: AUTO_PASSTHROUGH }'])(
+    '%s with nowhere to go opens no port of its own',
+    (tls) => {
+      const run = new Simulation(
+        good + gateway('gw', [https('[a.com]', tls, 'passing')]) + answer('one', '[a.com]'),
+      )
+      expect(run.resolve({ port: 443, sni: 'a.com' }).to).toBe('closed')
+      const found = run.found('tls-server-without-route')
+      expect(found.map(({ severity }) => severity)).toEqual(tls.includes('AUTO') ? [] : ['warning'])
+    },
+  )
 
   test('a wildcard of another server does not answer for them', () => {
     const run = new Simulation(
       good +
-        gateway('gw', [unserved('[a.b.com]', '{ mode: PASSTHROUGH }'), https('["*.b.com"]')]) +
+        gateway('gw', [
+          https('[a.b.com]', '{ mode: PASSTHROUGH }', 'passing'),
+          https('["*.b.com"]'),
+        ]) +
         answer('one', '["*.b.com"]'),
     )
-    expect(run.resolve({ port: 443, sni: 'a.b.com' }).to).toBe('handshake refused')
+    expect(run.resolve({ port: 443, sni: 'a.b.com' }).to).toBe('closed')
     expect(run.resolve({ port: 443, sni: 'c.b.com' }).route).toBe('one')
   })
+})
+
+test('MUTUAL without a CA refuses handshakes and is never SIMPLE', () => {
+  const run = new Simulation(
+    good +
+      gateway('gw', [https('[a.com]', '{ mode: MUTUAL, credentialName: good }')]) +
+      answer('one', '[a.com]'),
+  )
+  expect(run.resolve({ port: 443, sni: 'a.com' }).to).toBe('handshake refused')
+  expect(run.found('client-ca-missing')[0]?.severity).toBe('error')
 })
 
 describe('httpsRedirect', () => {

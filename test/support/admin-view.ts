@@ -18,6 +18,7 @@ export interface ShownEndpoint {
   readonly address: string
   readonly health: 'healthy' | 'ejected'
   readonly returnsInMs: number
+  readonly priority?: number
   readonly consecutiveGatewayErrors: number
   readonly counters: Readonly<Record<string, number>>
 }

@@ -1,4 +1,4 @@
-import type { FilterExchange, Verdict } from '../../src/filters/filter.ts'
+import type { FilterExchange, ResponseEditor, Verdict, Waiter } from '../../src/filters/filter.ts'
 import { type Filter, WAIT } from '../../src/filters/filter.ts'
 import type { Headers } from '../../src/http/headers.ts'
 import type { Request } from '../../src/http/request.ts'
@@ -7,6 +7,8 @@ import { requestOf, type RequestSketch } from './requests.ts'
 export interface ExchangeSketch extends RequestSketch {
   readonly clientAddress?: string
   readonly clusterName?: string | null
+  /** Exchanges of one connection share it; by default each has one of its own. */
+  readonly connection?: object
 }
 
 /** What a filter made of a request: 200 stands for "went on". */
@@ -24,9 +26,15 @@ export class RecordedExchange implements FilterExchange {
   readonly request: Request
   readonly clientAddress: string
   readonly clusterName: string | null
+  readonly connection: object
   ended = false
   readonly done: Promise<Outcome>
+  /** Flags of the log that the filter set on a request that went on. */
+  readonly flags: string[] = []
+  readonly editors: ResponseEditor[] = []
+  body = ''
   readonly #added: Record<string, string> = {}
+  #waiter: Waiter | null = null
   readonly #settle: (outcome: Outcome) => void
   #synchronous = true
   #settled = 0
@@ -35,6 +43,7 @@ export class RecordedExchange implements FilterExchange {
     this.request = requestOf(sketch)
     this.clientAddress = sketch.clientAddress ?? '192.0.2.1'
     this.clusterName = sketch.clusterName === undefined ? 'outbound|80||web' : sketch.clusterName
+    this.connection = sketch.connection ?? {}
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     this.done = promise
     this.#settle = resolve
@@ -45,8 +54,9 @@ export class RecordedExchange implements FilterExchange {
     return this.#settled
   }
 
-  answer(status: number, headers: Headers, _body: string, flag: string, details: string): void {
+  answer(status: number, headers: Headers, body: string, flag: string, details: string): void {
     this.ended = true
+    this.body = body
     const fields: Record<string, string> = { ...this.#added }
     for (let i = 0; i < headers.fields.length; i += 2) {
       fields[headers.fields[i]!] = headers.fields[i + 1]!
@@ -60,6 +70,24 @@ export class RecordedExchange implements FilterExchange {
 
   addResponseHeader(name: string, value: string): void {
     this.#added[name] = value
+  }
+
+  editResponse(editor: ResponseEditor): void {
+    this.editors.push(editor)
+  }
+
+  addFlag(flag: string): void {
+    this.flags.push(flag)
+  }
+
+  waitWith(waiter: Waiter): void {
+    this.#waiter = waiter
+  }
+
+  /** The client goes while the filter waits. */
+  leave(): void {
+    this.ended = true
+    this.#waiter?.exchangeEnded()
   }
 
   /** Runs a filter the way the proxy does. */

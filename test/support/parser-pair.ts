@@ -96,6 +96,7 @@ class Recorder implements ExchangeHandler {
       bodyLength,
       upgrade,
       expectsContinue,
+      clientHttp2: false,
     })
     if (head === null) return 'the last check refused to forward it'
     // CONNECT and HTTP/1.0 without Host have forms of their own.

@@ -8,6 +8,7 @@ import { handleHttp } from '../../src/proxy/http.ts'
 import { ProxyRuntime } from '../../src/proxy/runtime.ts'
 import type { HeaderMutation } from '../../src/routing/header-mutation.ts'
 import { HostTable } from '../../src/routing/host-table.ts'
+import type { MirrorPlan } from '../../src/routing/mirror-plan.ts'
 import { Destination, type RetryPlan, Route, type RouteAction } from '../../src/routing/route.ts'
 import { VirtualHost } from '../../src/routing/virtual-host.ts'
 import type { EgressPlan } from '../../src/snapshot/egress-plan.ts'
@@ -57,6 +58,7 @@ export function forwardTo(
     readonly retry?: RetryPlan | null
     readonly timeoutMs?: number
     readonly destinationResponse?: HeaderMutation | null
+    readonly mirrors?: readonly MirrorPlan[]
   } = {},
 ): RouteAction {
   const plan = cluster === null ? null : cluster.plan
@@ -65,10 +67,12 @@ export function forwardTo(
     type: 'forward',
     destinations: [new Destination(name, plan, 0, null, init.destinationResponse ?? null)],
     cumulativeWeights: [0],
+    sticky: null,
     rewrite: null,
     rewriteAuthority: null,
     timeoutMs: init.timeoutMs ?? 0,
     retry: init.retry ?? null,
+    mirrors: init.mirrors ?? null,
   }
 }
 
@@ -78,6 +82,11 @@ export function retryOn(conditions: string, init: Partial<RetryPlan> = {}): Retr
     perTryTimeoutMs: 0,
     on: new Set(conditions.split(',')),
     statuses: new Set<number>(),
+    grpcStatuses: new Set<string>(),
+    backoffMs: 25,
+    anyMethod: false,
+    avoidsTried: true,
+    isDefault: false,
     ...init,
   }
 }
@@ -88,7 +97,10 @@ export const NO_EGRESS: EgressPlan = {
   tunnels: new Map(),
   tunnelRules: new Map(),
   addresses: [],
+  serverNames: new Map(),
+  parent: null,
   unknownHost: new VirtualHost('block_all', [routeOf({ type: 'black-hole' })], false),
+  control: null,
 }
 
 /** What is kept of a record: the record itself is valid only while it is reported. */

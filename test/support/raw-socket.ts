@@ -77,6 +77,8 @@ export class RawServer implements AsyncDisposable {
   constructor(onSocket: (socket: Socket) => void) {
     this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.sockets.push(socket)
+      // A gateway that is disposed of resets what is open.
+      socket.on('error', () => undefined)
       onSocket(socket)
     })
   }

@@ -15,10 +15,21 @@ export interface RedisServer extends AsyncDisposable {
   restart(): Promise<void>
 }
 
+/** A replica writes a file to synchronise even so; it is deleted at once. */
+const WITHOUT_FILES = ['--save', '', '--appendonly', 'no', '--rdb-del-sync-files', 'yes']
+
 /** Another process may take the free port first. */
 const START_ATTEMPTS = 5
 
-export async function startRedis(options: { password?: string } = {}): Promise<RedisServer> {
+export interface RedisServerOptions {
+  readonly password?: string
+  /** More of the command line. */
+  readonly settings?: readonly string[]
+  /** Starts a sentinel with this file instead, which it goes on writing. */
+  readonly sentinelFile?: string
+}
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     try {
@@ -29,7 +40,7 @@ export async function startRedis(options: { password?: string } = {}): Promise<R
   }
 }
 
-async function serve(port: number, options: { password?: string }): Promise<RedisServer> {
+async function serve(port: number, options: RedisServerOptions): Promise<RedisServer> {
   let child = await start(port, options)
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -52,17 +63,11 @@ async function serve(port: number, options: { password?: string }): Promise<Redi
   }
 }
 
-async function start(port: number, options: { password?: string }): Promise<ChildProcess> {
-  const settings = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-  ]
+async function start(port: number, options: RedisServerOptions): Promise<ChildProcess> {
+  const settings = ['--port', String(port), '--bind', '127.0.0.1']
+  if (options.sentinelFile === undefined) settings.push(...WITHOUT_FILES)
+  else settings.unshift(options.sentinelFile, '--sentinel')
+  if (options.settings !== undefined) settings.push(...options.settings)
   if (options.password !== undefined) settings.push('--requirepass', options.password)
   const child = spawn('redis-server', settings, { stdio: ['ignore', 'pipe', 'ignore'] })
   await ready(child)
@@ -74,7 +79,7 @@ function ready(child: ChildProcess): Promise<void> {
     let output = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text
-      if (output.includes('Ready to accept connections')) resolve()
+      if (/Ready to accept connections|Sentinel ID is/.test(output)) resolve()
     })
     child.once('error', (error) => {
       reject(

@@ -5,6 +5,9 @@ import type { ClusterPlan } from '../../src/clusters/plan.ts'
 import type { Problem } from '../../src/config/problems.ts'
 import { ResourceStore } from '../../src/config/store.ts'
 import type { Request } from '../../src/http/request.ts'
+import { decideIn, NoRoute } from '../../src/proxy/decision.ts'
+import { knownHost, knownTunnel } from '../../src/proxy/egress-decision.ts'
+import { servingChain, sharesCertificates } from '../../src/proxy/misdirected.ts'
 import { httpsLocation } from '../../src/routing/redirect.ts'
 import type { Route } from '../../src/routing/route.ts'
 import type { VirtualHost } from '../../src/routing/virtual-host.ts'
@@ -103,9 +106,17 @@ export class Simulation {
     }
     const chain = accept.chains.bySni.find(call.sni ?? '')
     if (chain === null) return outcome('closed')
+    if (chain.passesThrough && chain.tcp === null) return outcome('closed')
+    if (chain.passesThrough && chain.tcp !== null) return outcome(sharesOf(chain.tcp))
     if (chain.tls.certificates.length === 0) return outcome('handshake refused')
-    const { hosts, name } = chain.http
-    return routed(name, hosts.lookup(request.authority), request, call.port)
+    if (chain.opaque) return outcome(chain.tcp === null ? 'closed' : sharesOf(chain.tcp))
+    const { authority } = request
+    const serving = servingChain(accept.chains, chain, authority, (_host, owner) =>
+      sharesCertificates(chain, owner),
+    )
+    if (serving === null) return { ...outcome('421 NR'), table: chain.http.name }
+    const { hosts, name } = serving.http
+    return routed(name, hosts.lookup(authority), request, call.port)
   }
 
   /** An absolute-form request to the egress proxy. */
@@ -113,24 +124,17 @@ export class Simulation {
     const { egress } = this.snapshot
     const request = requestFor(call, 'http')
     const { host } = splitHostPort(request.authority)
-    const byAddress = egress.addresses.find(
-      (entry) =>
-        entry.port === call.port && entry.virtualHost !== null && entry.cidr.contains(host),
-    )
-    const known = egress.http.get(call.port)?.find(host) ?? byAddress?.virtualHost ?? null
+    const known = knownHost(egress, host, call.port)
     return routed(String(call.port), known ?? egress.unknownHost, request, call.port)
   }
 
   /** CONNECT to the egress proxy: a cluster, shares, `asked host`, `passthrough` or `refused`. */
   connect(host: string, port: number): string {
     const { egress } = this.snapshot
-    const rule = egress.tunnelRules.get(port)?.find(host) ?? null
-    if (rule !== null) return rule.destinations.length === 0 ? 'asked host' : sharesOf(rule)
-    const cluster = egress.tunnels.get(port)?.find(host) ?? null
-    if (cluster !== null) return cluster.name
-    const entry = egress.addresses.find((one) => one.port === port && one.cidr.contains(host))
-    if (entry !== undefined) return entry.cluster?.name ?? 'asked host'
-    return egress.policy === 'ALLOW_ANY' ? 'passthrough' : 'refused'
+    const known = knownTunnel(egress, host, port)
+    if (known === null) return egress.policy === 'ALLOW_ANY' ? 'passthrough' : 'refused'
+    if (known.rule !== null) return sharesOf(known.rule)
+    return known.cluster?.name ?? 'asked host'
   }
 }
 
@@ -154,11 +158,12 @@ function routed(
 ): Outcome {
   if (virtualHost === null) return { ...outcome('404 NR'), table }
   const named = { table, virtualHost: virtualHost.name }
-  if (virtualHost.httpsRedirect && request.scheme === 'http') {
-    return { ...outcome(`301 ${httpsLocation(request)}`), ...named }
+  const route = decideIn(virtualHost, request)
+  if (route instanceof NoRoute) {
+    const { kind, status, flag } = route
+    const to = kind === 'https-redirect' ? httpsLocation(request) : flag
+    return { ...outcome(`${status} ${to}`), ...named }
   }
-  const route = virtualHost.route(request)
-  if (route === null) return { ...outcome('404 NR'), ...named }
   const to = actionText(route, request, port)
   return { ...named, route: route.name, rule: route.origin.path, to }
 }

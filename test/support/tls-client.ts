@@ -49,3 +49,23 @@ export async function openTls(
   })
   return socket
 }
+
+/** Everything a TLS server says before it ends, or the code of what went wrong. */
+export async function readTls(
+  port: number,
+  serverName: string,
+  options: ConnectionOptions = {},
+  send = '',
+): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, servername: serverName, ...options })
+  return new Promise((resolve) => {
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+    socket.once('secureConnect', () => {
+      if (send !== '') socket.write(send)
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    socket.once('close', () => resolve(text))
+    socket.once('end', () => socket.end())
+  })
+}

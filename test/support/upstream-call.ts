@@ -17,6 +17,7 @@ export function upstreamRequest(init: Partial<UpstreamRequest> = {}): UpstreamRe
     bodyLength: 0,
     upgrade: null,
     expectsContinue: false,
+    clientHttp2: false,
     ...init,
   }
 }

@@ -10,16 +10,17 @@ const UINT32 = 2 ** 32
  * without the key gets a random one; a cookie with a ttl is generated for the next time.
  */
 export function requestHash(key: HashKeyPlan, context: PickContext, random: Random): number {
-  const text = keyText(key, context, random)
+  const text = hashKeyText(key, context, random)
   return text === null ? Math.floor(random() * UINT32) : xxh32(text)
 }
 
-function keyText(key: HashKeyPlan, context: PickContext, random: Random): string | null {
+/** What the policy looks at, or null; a cookie that has to be generated is given to `context`. */
+export function hashKeyText(key: HashKeyPlan, context: PickContext, random: Random): string | null {
   switch (key.from) {
     case 'source-ip':
       return context.clientAddress
     case 'header':
-      return context.hashHeader(key.name)
+      return inOrder(context.hashHeader(key.name))
     case 'query':
       return context.hashQuery(key.name)
     case 'cookie': {
@@ -31,6 +32,16 @@ function keyText(key: HashKeyPlan, context: PickContext, random: Random): string
       return generated
     }
   }
+}
+
+/** Values of a header that came in several lines, or in one, whatever their order. */
+function inOrder(values: string | null): string | null {
+  if (values === null || !values.includes(',')) return values
+  return values
+    .split(',')
+    .map((value) => value.trim())
+    .sort()
+    .join(',')
 }
 
 function token(random: Random): string {

@@ -9,9 +9,12 @@ import { RandomPicker } from './random.ts'
  */
 export class LeastRequestPicker implements Picker {
   readonly sticky = false
+  readonly spread = true
+  readonly reserve: readonly Endpoint[]
   readonly #draw: RandomPicker
 
   constructor(endpoints: readonly Endpoint[], random: Random) {
+    this.reserve = endpoints
     this.#draw = new RandomPicker(endpoints, random)
   }
 
@@ -19,6 +22,7 @@ export class LeastRequestPicker implements Picker {
     const first = this.#draw.pick()
     const second = this.#draw.pick()
     if (first === null || second === null) return first
-    return second.load / second.weight < first.load / first.weight ? second : first
+    const less = second.load / second.effectiveWeight < first.load / first.effectiveWeight
+    return less ? second : first
   }
 }

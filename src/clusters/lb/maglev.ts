@@ -1,10 +1,7 @@
 import { xxh32 } from '../../base/hash.ts'
-import type { Random } from '../../base/random.ts'
 import type { Endpoint } from '../endpoint.ts'
-import type { PickContext } from '../pick.ts'
-import type { HashKeyPlan } from '../plan.ts'
-import { requestHash } from './hash-key.ts'
-import type { Picker } from './picker.ts'
+import { type HashTable, walk } from './hash-table.ts'
+import { tableWeights } from './weights.ts'
 
 const OFFSET_SEED = 0
 const SKIP_SEED = 0x4d61676c
@@ -13,31 +10,19 @@ const SKIP_SEED = 0x4d61676c
  * Maglev (consistentHash.maglev; Eisenbud et al., NSDI 2016, 3.4): a table of prime size that the
  * endpoints fill in turn, each by its own permutation; turns come in proportion to weight.
  */
-export class MaglevPicker implements Picker {
-  readonly sticky = true
+export class MaglevTable implements HashTable {
   readonly #endpoints: readonly Endpoint[]
-  readonly #key: HashKeyPlan
-  readonly #random: Random
   readonly #table: Uint32Array
 
   /** `tableSize` is a prime; endpoints beyond it get no slot. */
-  constructor(endpoints: readonly Endpoint[], key: HashKeyPlan, tableSize: number, random: Random) {
+  constructor(endpoints: readonly Endpoint[], tableSize: number) {
     this.#endpoints = endpoints
-    this.#key = key
-    this.#random = random
     this.#table = endpoints.length === 0 ? new Uint32Array(0) : fillTable(endpoints, tableSize)
   }
 
-  pick(context: PickContext): Endpoint | null {
+  find(hash: number, tried: readonly string[] | null): Endpoint | null {
     const table = this.#table
-    if (table.length === 0) return null
-    let slot = requestHash(this.#key, context, this.#random) % table.length
-    for (let steps = 0; steps < table.length; steps++, slot++) {
-      if (slot >= table.length) slot = 0
-      const endpoint = this.#endpoints[table[slot]!]!
-      if (endpoint.available) return endpoint
-    }
-    return null
+    return walk(this.#endpoints, table, hash % table.length, tried)
   }
 }
 
@@ -47,14 +32,15 @@ function fillTable(endpoints: readonly Endpoint[], size: number): Uint32Array {
   order.sort((a, b) => (endpoints[a]!.key < endpoints[b]!.key ? -1 : 1))
   const skips = endpoints.map(({ key }) => (xxh32(key, SKIP_SEED) % (size - 1)) + 1)
   const positions = endpoints.map(({ key }) => xxh32(key, OFFSET_SEED) % size)
-  const heaviest = endpoints.reduce((most, { weight }) => Math.max(most, weight), 0)
+  const weights = tableWeights(endpoints)
+  const heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0)
   const credits = new Float64Array(endpoints.length)
   const taken = new Uint8Array(size)
   const table = new Uint32Array(size)
   let filled = 0
   while (filled < size) {
     for (const i of order) {
-      credits[i]! += endpoints[i]!.weight / heaviest
+      credits[i]! += weights[i]! / heaviest
       if (credits[i]! < 1) continue
       credits[i]! -= 1
       let slot = positions[i]!

@@ -7,18 +7,19 @@ import { cumulativeWeights } from './weights.ts'
 /** RANDOM: each endpoint with probability weight / sum. */
 export class RandomPicker implements Picker {
   readonly sticky = false
-  readonly #endpoints: readonly Endpoint[]
+  readonly spread = true
+  readonly reserve: readonly Endpoint[]
   readonly #weights: readonly number[] | null
   readonly #random: Random
 
   constructor(endpoints: readonly Endpoint[], random: Random) {
-    this.#endpoints = endpoints
+    this.reserve = endpoints
     this.#weights = cumulativeWeights(endpoints)
     this.#random = random
   }
 
   pick(): Endpoint | null {
-    const endpoints = this.#endpoints
+    const endpoints = this.reserve
     if (endpoints.length === 0) return null
     const random = this.#random()
     const at =

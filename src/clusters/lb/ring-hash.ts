@@ -1,10 +1,7 @@
 import { xxh32 } from '../../base/hash.ts'
-import type { Random } from '../../base/random.ts'
 import type { Endpoint } from '../endpoint.ts'
-import type { PickContext } from '../pick.ts'
-import type { HashKeyPlan } from '../plan.ts'
-import { requestHash } from './hash-key.ts'
-import type { Picker } from './picker.ts'
+import { type HashTable, walk } from './hash-table.ts'
+import { tableWeights } from './weights.ts'
 
 /** Points of one ring at most: about 10 ms to build. */
 const MAX_RING_POINTS = 131_072
@@ -17,23 +14,13 @@ const INDEX_SPAN = 2 ** 20
  * unit of weight is minimumRingSize, whatever the number of endpoints, until the ring is full: a
  * number that followed the endpoint count would move keys between endpoints that stay.
  */
-export class RingHashPicker implements Picker {
-  readonly sticky = true
+export class HashRing implements HashTable {
   readonly #endpoints: readonly Endpoint[]
-  readonly #key: HashKeyPlan
-  readonly #random: Random
   readonly #points: Uint32Array
   readonly #owners: Uint32Array
 
-  constructor(
-    endpoints: readonly Endpoint[],
-    key: HashKeyPlan,
-    minimumRingSize: number,
-    random: Random,
-  ) {
+  constructor(endpoints: readonly Endpoint[], minimumRingSize: number) {
     this.#endpoints = endpoints.slice(0, INDEX_SPAN)
-    this.#key = key
-    this.#random = random
     const ring = ringPoints(this.#endpoints, minimumRingSize)
     this.#points = new Uint32Array(ring.length)
     this.#owners = new Uint32Array(ring.length)
@@ -43,16 +30,8 @@ export class RingHashPicker implements Picker {
     }
   }
 
-  pick(context: PickContext): Endpoint | null {
-    const points = this.#points
-    if (points.length === 0) return null
-    let at = this.#firstAtOrAfter(requestHash(this.#key, context, this.#random))
-    for (let steps = 0; steps < points.length; steps++, at++) {
-      if (at >= points.length) at = 0
-      const endpoint = this.#endpoints[this.#owners[at]!]!
-      if (endpoint.available) return endpoint
-    }
-    return null
+  find(hash: number, tried: readonly string[] | null): Endpoint | null {
+    return walk(this.#endpoints, this.#owners, this.#firstAtOrAfter(hash), tried)
   }
 
   #firstAtOrAfter(hash: number): number {
@@ -70,20 +49,21 @@ export class RingHashPicker implements Picker {
 
 /** All points in order, each as hash * 2^20 + endpoint number. */
 function ringPoints(endpoints: readonly Endpoint[], minimumRingSize: number): Float64Array {
+  const weights = tableWeights(endpoints)
   let lightest = Infinity
   let sum = 0
-  for (const endpoint of endpoints) {
-    lightest = Math.min(lightest, endpoint.weight)
-    sum += endpoint.weight
+  for (const weight of weights) {
+    lightest = Math.min(lightest, weight)
+    sum += weight
   }
   let perWeight = minimumRingSize / lightest
   // Powers of two: a full ring thins out seldom, and then drops every other point.
   while (perWeight * sum > MAX_RING_POINTS && perWeight * lightest > 1) perWeight /= 2
   const points: number[] = []
   for (let i = 0; i < endpoints.length; i++) {
-    const endpoint = endpoints[i]!
-    const count = Math.max(1, Math.round(endpoint.weight * perWeight))
-    for (let n = 0; n < count; n++) points.push(xxh32(`${endpoint.key}_${n}`) * INDEX_SPAN + i)
+    const { key } = endpoints[i]!
+    const count = Math.max(1, Math.round(weights[i]! * perWeight))
+    for (let n = 0; n < count; n++) points.push(xxh32(`${key}_${n}`) * INDEX_SPAN + i)
   }
   return Float64Array.from(points).sort()
 }

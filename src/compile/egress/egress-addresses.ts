@@ -3,6 +3,7 @@ import type { EgressAddress } from '../../snapshot/egress-plan.ts'
 import type { ClusterBook } from '../clusters.ts'
 import type { ServiceRegistry } from '../registry/service-registry.ts'
 import type { EgressHttp } from './egress-http.ts'
+import { allowedNames } from './server-names.ts'
 
 /** Cluster IPs and ServiceEntry addresses on every port; narrower blocks first. */
 export function egressAddresses(
@@ -15,15 +16,23 @@ export function egressAddresses(
     for (const written of service.addresses) {
       const cidr = Cidr.parse(written)
       if (cidr === null) continue
+      const allowed = allowedNames(service)
       for (const port of service.ports.values()) {
         const virtualHost = http.virtualHost(service.host, port.number)
+        const serverNames = port.protocol === 'tcp' ? null : allowed
         if (service.discovery === 'passthrough') {
-          addresses.push({ cidr, port: port.number, cluster: null, virtualHost })
+          addresses.push({ cidr, port: port.number, cluster: null, virtualHost, serverNames })
           continue
         }
         const lookup = clusters.lookup(service, port, '')
         if (lookup.type !== 'found') continue
-        addresses.push({ cidr, port: port.number, cluster: lookup.cluster, virtualHost })
+        addresses.push({
+          cidr,
+          port: port.number,
+          cluster: lookup.cluster,
+          virtualHost,
+          serverNames,
+        })
       }
     }
   }

@@ -3,6 +3,7 @@ import { Destination, type RouteAction } from '../../routing/route.ts'
 import type { VirtualHost } from '../../routing/virtual-host.ts'
 import { type ClusterBook, clusterName } from '../clusters.ts'
 import type { CompileSettings } from '../compile-input.ts'
+import { NO_RULE_SETTINGS } from '../envoy-filters-scope.ts'
 import type { Findings } from '../findings.ts'
 import type { MeshService, MeshServicePort } from '../registry/mesh-service.ts'
 import { isHttp } from '../registry/port-protocol.ts'
@@ -120,30 +121,50 @@ export class EgressHttp {
 
   #defaultDraft(service: MeshService, port: MeshServicePort): RouteDraft | null {
     if (service.source === null) return null
+    const place = { resource: service.source, path: ['spec'] }
     return {
       name: 'default',
-      origin: originOf({ resource: service.source, path: ['spec'] }),
+      origin: originOf(place),
+      place,
       match: null,
+      spec: null,
       action: this.#defaultAction(service, port),
       requestHeaders: null,
       responseHeaders: null,
+      settings: NO_RULE_SETTINGS,
     }
   }
 
   #defaultAction(service: MeshService, port: MeshServicePort): RouteAction {
-    if (service.discovery === 'passthrough') return { type: 'passthrough' }
     const lookup = this.#clusters.lookup(service, port, '')
     const cluster = lookup.type === 'found' ? lookup.cluster : null
+    if (service.discovery === 'passthrough') {
+      if (cluster === null || cluster.tls === null) return { type: 'passthrough' }
+      this.#reportSecure(service)
+    }
     const name = clusterName(port.number, '', service.host)
     return {
       type: 'forward',
       destinations: [new Destination(name, cluster, 1, null, null)],
       cumulativeWeights: [1],
+      sticky: null,
       rewrite: null,
       rewriteAuthority: null,
       timeoutMs: 0,
       retry: retryPlan(undefined, this.#settings.mesh, 0),
+      mirrors: null,
     }
+  }
+
+  #reportSecure(service: MeshService): void {
+    if (service.source === null) return
+    this.#findings.report(
+      'error',
+      'tls-without-endpoints',
+      { resource: service.source, path: ['spec', 'resolution'] },
+      `a DestinationRule asks for TLS to ${service.host}, which has no endpoints of its own: plain HTTP to it gets 503 rather than go on in clear text`,
+      'name the hosts in a ServiceEntry with resolution DNS, or let clients speak TLS themselves',
+    )
   }
 
   #addHost(host: string, port: number, drafts: readonly RouteDraft[]): void {

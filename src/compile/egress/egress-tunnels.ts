@@ -10,6 +10,7 @@ import type { MeshService, MeshServicePort } from '../registry/mesh-service.ts'
 import type { ServiceRegistry } from '../registry/service-registry.ts'
 import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
 import type { HostNames } from './host-names.ts'
+import { allowedNames } from './server-names.ts'
 
 interface L4Match {
   readonly port?: number
@@ -23,12 +24,14 @@ class PortTunnels {
   readonly names = new Set<string>()
   readonly clusters: (readonly [string, ClusterPlan])[] = []
   readonly rules: (readonly [string, TunnelRule])[] = []
+  readonly serverNames: (readonly [string, HostTable<string>])[] = []
 }
 
 /** CONNECT by port and host. */
 export interface EgressTunnelTables {
   readonly tunnels: ReadonlyMap<number, HostTable<ClusterPlan>>
   readonly tunnelRules: ReadonlyMap<number, HostTable<TunnelRule>>
+  readonly serverNames: ReadonlyMap<number, HostTable<HostTable<string>>>
 }
 
 /** Compiles where CONNECT goes: every port of every service, and tls and tcp rules on them. */
@@ -59,27 +62,56 @@ export class EgressTunnels {
     const services = this.#registry.all()
     for (const service of services) this.#addService(service, [service.host])
     for (const service of services) this.#addService(service, this.#names.aliases(service.host))
+    for (const service of services) this.#addNarrower(service)
     const tunnels = new Map<number, HostTable<ClusterPlan>>()
     const tunnelRules = new Map<number, HostTable<TunnelRule>>()
-    for (const [port, { clusters, rules }] of [...this.#ports].toSorted(([a], [b]) => a - b)) {
+    const serverNames = new Map<number, HostTable<HostTable<string>>>()
+    for (const [port, found] of [...this.#ports].toSorted(([a], [b]) => a - b)) {
+      const { clusters, rules } = found
+      if (found.serverNames.length > 0) serverNames.set(port, new HostTable(found.serverNames))
       if (clusters.length > 0) tunnels.set(port, new HostTable(clusters))
       if (rules.length > 0) {
         tunnelRules.set(port, new HostTable([...rules, ...hiddenByWildcards(clusters, rules)]))
       }
     }
-    return { tunnels, tunnelRules }
+    return { tunnels, tunnelRules, serverNames }
   }
 
   #addService(service: MeshService, names: readonly string[]): void {
+    const allowed = allowedNames(service)
     for (const port of service.ports.values()) {
-      const shares = this.#ruleShares(service, port)
+      const shares = this.#ruleShares(service.host, port)
       const tunnels = this.#ports.get(port.number) ?? new PortTunnels()
       this.#ports.set(port.number, tunnels)
       for (const name of names) {
         if (tunnels.names.has(name)) continue
         tunnels.names.add(name)
+        if (allowed !== null && port.protocol !== 'tcp') tunnels.serverNames.push([name, allowed])
         if (shares === null) this.#addDefault(tunnels, name, service, port)
         else addShares(tunnels, name, ruleName(service, port), shares)
+      }
+    }
+  }
+
+  /** Names below a wildcard ServiceEntry that tls rules single out by sniHosts. */
+  #addNarrower(service: MeshService): void {
+    if (!service.host.startsWith('*')) return
+    const allowed = allowedNames(service)
+    const patterns = this.#bound
+      .flatMap(({ resource }) => resource.spec.tls ?? [])
+      .flatMap(({ match = [] }) => match.flatMap(({ sniHosts = [] }) => sniHosts))
+      .map((pattern) => pattern.toLowerCase())
+    const narrower = new Set(
+      patterns.filter((pattern) => pattern !== service.host && covers(service.host, pattern)),
+    )
+    for (const port of service.ports.values()) {
+      const tunnels = this.#ports.get(port.number)!
+      for (const name of narrower) {
+        const shares = tunnels.names.has(name) ? null : this.#ruleShares(name, port)
+        if (shares === null) continue
+        tunnels.names.add(name)
+        if (allowed !== null) tunnels.serverNames.push([name, allowed])
+        addShares(tunnels, name, clusterName(port.number, '', name), shares)
       }
     }
   }
@@ -100,13 +132,13 @@ export class EgressTunnels {
   }
 
   /** First tls or tcp rule of a mesh-bound VirtualService for this host and port. */
-  #ruleShares(service: MeshService, port: MeshServicePort): TcpShares | null {
+  #ruleShares(asked: string, port: MeshServicePort): TcpShares | null {
     const { protocol, number } = port
     const mayBeTls = protocol === 'https' || protocol === 'tls' || protocol === 'auto'
     const mayBeTcp = protocol === 'tcp' || protocol === 'auto'
     if (!mayBeTls && !mayBeTcp) return null
     for (const bound of this.#bound) {
-      if (!bound.hosts.some((host) => covers(host, service.host))) continue
+      if (!bound.hosts.some((host) => covers(host, asked))) continue
       const { spec } = bound.resource
       const lists = [
         ...(mayBeTls ? [['tls', spec.tls ?? []] as const] : []),
@@ -114,10 +146,14 @@ export class EgressTunnels {
       ]
       for (const [list, rules] of lists) {
         for (const [index, rule] of rules.entries()) {
-          if (!appliesTo(rule.match ?? [], bound, service.host, number)) continue
+          if (!appliesTo(rule.match ?? [], bound, asked, number)) continue
           const place = { resource: bound.resource, path: ['spec', list, index] }
           const scope = { listenerPort: number, side: 'mesh' } as const
-          return tcpShares(rule.route ?? [], place, scope, this.#destinations)
+          const shares = tcpShares(rule.route ?? [], place, scope, this.#destinations)
+          // Led to a host of DYNAMIC_DNS it is the client's own host that counts, as without a rule.
+          return shares.destinations.every(({ dynamicPort = 0 }) => dynamicPort !== 0)
+            ? null
+            : shares
         }
       }
     }

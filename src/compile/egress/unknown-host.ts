@@ -2,6 +2,7 @@ import type { MeshConfigSpec } from '../../config/mesh-config.ts'
 import type { RouteOrigin } from '../../routing/route.ts'
 import type { VirtualHost } from '../../routing/virtual-host.ts'
 import type { EgressPlan } from '../../snapshot/egress-plan.ts'
+import { NO_RULE_SETTINGS } from '../envoy-filters-scope.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
 
 const HTTP_PORT = 80
@@ -18,10 +19,13 @@ export function unknownHost(policy: EgressPlan['policy'], filtersFor: FiltersFor
   const draft = {
     name,
     origin: ORIGIN,
+    place: null,
     match: null,
+    spec: null,
     action: isOpen ? ({ type: 'passthrough' } as const) : ({ type: 'black-hole' } as const),
     requestHeaders: null,
     responseHeaders: null,
+    settings: NO_RULE_SETTINGS,
   }
   return buildVirtualHost(
     { name, domains: ['*'], drafts: [draft], httpsRedirect: false },

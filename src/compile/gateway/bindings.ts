@@ -3,6 +3,7 @@ import type { VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
 import type { Resource } from '../../config/resource.ts'
 import type { CompileSettings } from '../compile-input.ts'
 import type { Findings } from '../findings.ts'
+import { type Delegation, isDelegate } from '../routes/delegation.ts'
 import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
 import { visibilityOf, visibleInOrder } from '../visibility.ts'
 import type { PlacedServer } from './gateway-servers.ts'
@@ -20,16 +21,20 @@ export interface BoundService {
 /** Which VirtualServices belong to which Gateway, in the order in which their routes are pooled. */
 export class Bindings {
   readonly #byGateway = new Map<string, BoundService[]>()
+  readonly #delegation: Delegation
   readonly #settings: CompileSettings
 
   constructor(
     services: readonly Resource<VirtualServiceSpec>[],
+    delegation: Delegation,
     settings: CompileSettings,
     findings: Findings,
   ) {
+    this.#delegation = delegation
     this.#settings = settings
     for (const service of services) {
-      if (visibilityOf(service, settings.namespace) !== 'hidden') continue
+      // A delegate has to be visible where it is delegated to, not here.
+      if (isDelegate(service) || visibilityOf(service, settings.namespace) !== 'hidden') continue
       findings.report(
         'warning',
         'hidden-by-export-to',
@@ -53,13 +58,36 @@ export class Bindings {
     )
     // Without hosts it is a part of another VirtualService.
     if (hosts.length === 0) return
-    const { listed, named } = gatewaysOf(service)
+    const { listed, named } = this.#gatewaysOf(service)
     for (const gateway of named) {
       const bound = { resource: service, hosts, listed: listed.has(gateway) }
       const present = this.#byGateway.get(gateway)
       if (present === undefined) this.#byGateway.set(gateway, [bound])
       else present.push(bound)
     }
+  }
+
+  #gatewaysOf(service: Resource<VirtualServiceSpec>): {
+    readonly listed: ReadonlySet<string>
+    readonly named: ReadonlySet<string>
+  } {
+    const { namespace } = service.metadata
+    const { gateways = [], tcp = [], tls = [] } = service.spec
+    const written = gateways.length === 0 ? [MESH] : gateways
+    const listed = new Set(written.map((name) => resolveGatewayName(name, namespace)))
+    const named = new Set(listed)
+    for (const rule of [...tcp, ...tls]) {
+      for (const match of rule.match ?? []) {
+        for (const name of match.gateways ?? []) named.add(resolveGatewayName(name, namespace))
+      }
+    }
+    for (const { matches } of this.#delegation.rulesOf(service)) {
+      for (const { spec, place } of matches) {
+        const owner = place.resource.metadata.namespace
+        for (const name of spec.gateways ?? []) named.add(resolveGatewayName(name, owner))
+      }
+    }
+    return { listed, named }
   }
 }
 
@@ -124,21 +152,4 @@ export function domainsOn(bound: BoundService, server: PlacedServer): readonly s
     }
   }
   return [...domains]
-}
-
-function gatewaysOf(service: Resource<VirtualServiceSpec>): {
-  readonly listed: ReadonlySet<string>
-  readonly named: ReadonlySet<string>
-} {
-  const { namespace } = service.metadata
-  const { gateways = [], http = [], tcp = [], tls = [] } = service.spec
-  const written = gateways.length === 0 ? [MESH] : gateways
-  const listed = new Set(written.map((name) => resolveGatewayName(name, namespace)))
-  const named = new Set(listed)
-  for (const rule of [...http, ...tcp, ...tls]) {
-    for (const match of rule.match ?? []) {
-      for (const name of match.gateways ?? []) named.add(resolveGatewayName(name, namespace))
-    }
-  }
-  return { listed, named }
 }

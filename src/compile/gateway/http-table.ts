@@ -6,6 +6,7 @@ import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
 import { type Bindings, type BoundService, domainsOn } from './bindings.ts'
 import type { PlacedServer } from './gateway-servers.ts'
+import { RouteConflicts } from './route-conflicts.ts'
 
 /** A virtual host while VirtualServices are still being added. */
 interface OpenHost {
@@ -22,6 +23,7 @@ export class HttpTables {
   readonly #rules: HttpRules
   readonly #filtersFor: FiltersFor
   readonly #findings: Findings
+  readonly #conflicts: RouteConflicts
 
   constructor(init: {
     bindings: Bindings
@@ -33,6 +35,7 @@ export class HttpTables {
     this.#rules = init.rules
     this.#filtersFor = init.filtersFor
     this.#findings = init.findings
+    this.#conflicts = new RouteConflicts(init.findings)
   }
 
   /** All servers of a clear-text port pool here; an HTTPS server comes alone. */
@@ -43,11 +46,17 @@ export class HttpTables {
     const entries = [...hosts].map(([domain, open]) => {
       const { name: virtualHostName, port: portNumber, httpsRedirect } = open
       const drafts = catchAllsLast(open.drafts)
+      this.#conflicts.check(domain, drafts)
       const init = { name: virtualHostName, domains: [domain], drafts, httpsRedirect }
       const table = { context: 'GATEWAY', gateways, portNumber, routeTable: name } as const
       return [domain, buildVirtualHost(init, table, this.#filtersFor)] as const
     })
     return { name, hosts: new HostTable(entries), gateways }
+  }
+
+  /** Reports routes that no request reaches. Call once, behind the last `build`. */
+  reportConflicts(): void {
+    this.#conflicts.report()
   }
 
   #addServer(hosts: Map<string, OpenHost>, server: PlacedServer): void {

@@ -53,7 +53,9 @@ export class Listeners {
     const { targetPort, bind, family, servers } = group
     const suffix = bind === null ? '' : `.${bind}`
     if (family === 'http') {
-      return { type: 'http', http: this.#tables.build(`http.${targetPort}${suffix}`, servers) }
+      const http = this.#tables.build(`http.${targetPort}${suffix}`, servers)
+      const grpcWeb = servers.some((server) => server.protocol === 'GRPC-WEB')
+      return { type: 'http', http, grpcWeb }
     }
     if (family === 'tls') {
       const chains = this.#chains.build(group)
@@ -62,7 +64,11 @@ export class Listeners {
     const [server] = servers
     if (server === undefined) return null
     const name = `tcp.${targetPort}${suffix}`
-    const tcp = tcpServer(name, server, this.#bindings, this.#destinations, this.#findings)
+    const tcp = tcpServer(name, server, {
+      bindings: this.#bindings,
+      destinations: this.#destinations,
+      findings: this.#findings,
+    })
     return tcp === null ? null : { type: 'tcp', tcp }
   }
 }

@@ -1,10 +1,32 @@
 import { getCiphers } from 'node:tls'
 import type { GatewayServer } from '../../config/kinds/gateway.ts'
+import { HostTable } from '../../routing/host-table.ts'
+import type { HttpServerPlan, TlsMode } from '../../snapshot/listener-plan.ts'
 import type { CertificateSource, ServerTlsPlan, TlsVersion } from '../../tls/plan.ts'
+import type { CompileSettings } from '../compile-input.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Findings, Place } from '../findings.ts'
+import { DEFAULT_MESH_CERTIFICATES } from '../policy/upstream-tls.ts'
+import { clientVerification, credentialNames } from './client-verification.ts'
 
-type ServerTlsSpec = NonNullable<GatewayServer['tls']>
+export type ServerTlsSpec = NonNullable<GatewayServer['tls']>
+
+/** A tls block that ends TLS here. */
+export interface ServerTls {
+  readonly spec: ServerTlsSpec
+  readonly mode: Exclude<TlsMode, 'PASSTHROUGH' | 'AUTO_PASSTHROUGH'>
+  /** Opaque bytes inside: no protocol is agreed on. */
+  readonly opaque: boolean
+  /** The server's. */
+  readonly place: Place
+}
+
+/** What a tls block is compiled with. */
+export interface ServerTlsParts {
+  readonly credentials: Credentials
+  readonly settings: Pick<CompileSettings, 'meshCertificates'>
+  readonly findings: Findings
+}
 
 const VERSIONS: Readonly<Record<string, TlsVersion>> = {
   TLSV1_0: 'TLSv1',
@@ -16,8 +38,12 @@ const DEFAULT_MIN_VERSION: TlsVersion = 'TLSv1.2'
 const DEFAULT_MAX_VERSION: TlsVersion = 'TLSv1.3'
 /** Offered on HTTPS servers, in order of preference. */
 const HTTP_ALPN = ['h2', 'http/1.1']
+/** ServerTLSSettings.ecdhCurves: what Istio takes, as OpenSSL takes it. */
+const CURVES: ReadonlySet<string> = new Set(['X25519', 'P-256', 'P-384', 'P-521', 'X25519MLKEM768'])
+/** One RSA and one ECDSA certificate. */
+const MAX_CERTIFICATES = 2
 
-/** A chain that refuses every handshake: its names are known, but nothing can serve them. */
+/** Of servers that do not end TLS; nothing can be served with it. */
 export const REFUSING_TLS: ServerTlsPlan = {
   certificates: [],
   minVersion: DEFAULT_MIN_VERSION,
@@ -26,36 +52,47 @@ export const REFUSING_TLS: ServerTlsPlan = {
   alpn: [],
 }
 
-/** TLS of an HTTPS server with mode SIMPLE. Without a usable certificate it refuses handshakes. */
-export function serverTls(
-  tls: ServerTlsSpec,
-  place: Place,
-  credentials: Credentials,
-  findings: Findings,
-): ServerTlsPlan {
-  const at = (...steps: (string | number)[]): Place => ({
-    resource: place.resource,
-    path: [...place.path, 'tls', ...steps],
-  })
-  if (tls.ecdhCurves !== undefined && tls.ecdhCurves.length > 0) {
-    const message = 'ecdhCurves has no effect: the default curves are offered'
-    findings.report('warning', 'field-ignored', at('ecdhCurves'), message)
-  }
+/** Of servers that speak no HTTP. */
+export const NO_HTTP: HttpServerPlan = { name: 'none', hosts: new HostTable([]), gateways: [] }
+
+/** TLS that ends here. What cannot be met as asked leaves no certificate: handshakes are refused. */
+export function serverTls(tls: ServerTls, parts: ServerTlsParts): ServerTlsPlan {
+  const { spec, mode, opaque } = tls
+  const at = fieldsOf(tls.place)
+  const folder = parts.settings.meshCertificates ?? DEFAULT_MESH_CERTIFICATES
+  const certificates =
+    mode === 'ISTIO_MUTUAL' ? meshCertificates(folder) : ownCertificates(spec, at, parts)
+  const client = clientVerification(spec, mode, { at, folder, ...parts })
+  const curves = curveList(spec.ecdhCurves ?? [])
   return {
-    certificates: certificates(tls, at, credentials, findings),
-    minVersion: VERSIONS[tls.minProtocolVersion ?? ''] ?? DEFAULT_MIN_VERSION,
-    maxVersion: VERSIONS[tls.maxProtocolVersion ?? ''] ?? DEFAULT_MAX_VERSION,
-    ciphers: cipherList(tls.cipherSuites ?? [], at('cipherSuites'), findings),
-    alpn: HTTP_ALPN,
+    certificates: client === 'refused' ? [] : certificates,
+    minVersion: VERSIONS[spec.minProtocolVersion ?? ''] ?? DEFAULT_MIN_VERSION,
+    maxVersion: VERSIONS[spec.maxProtocolVersion ?? ''] ?? DEFAULT_MAX_VERSION,
+    ciphers: cipherList(spec.cipherSuites ?? [], at('cipherSuites'), parts.findings),
+    ...(curves === null ? {} : { curves }),
+    alpn: opaque ? [] : HTTP_ALPN,
+    ...(client === 'refused' || client === null ? {} : { client }),
   }
 }
 
+/** Places of fields of a server's tls block. */
+export type FieldPlace = (...steps: (string | number)[]) => Place
+
+function fieldsOf({ resource, path }: Place): FieldPlace {
+  return (...steps) => ({ resource, path: [...path, 'tls', ...steps] })
+}
+
+/** Files of the workload's identity, where Istio's agent and FILE_MOUNTED_CERTS put them. */
+function meshCertificates(folder: string): readonly CertificateSource[] {
+  const certificate = `${folder}/cert-chain.pem`
+  return [{ kind: 'files', name: `file://${certificate}`, certificate, key: `${folder}/key.pem` }]
+}
+
 /** All or nothing: with one of two pairs missing, clients of that kind would fail unnoticed. */
-function certificates(
+function ownCertificates(
   tls: ServerTlsSpec,
-  at: (...steps: (string | number)[]) => Place,
-  credentials: Credentials,
-  findings: Findings,
+  at: FieldPlace,
+  { credentials, findings }: ServerTlsParts,
 ): readonly CertificateSource[] {
   const names = credentialNames(tls)
   if (names.length === 0) return fileCertificates(tls)
@@ -79,13 +116,8 @@ function certificates(
   return sources.length === names.length ? sources : []
 }
 
-function credentialNames(tls: ServerTlsSpec): readonly string[] {
-  if (tls.credentialName !== undefined && tls.credentialName !== '') return [tls.credentialName]
-  return tls.credentialNames ?? []
-}
-
 function fileCertificates(tls: ServerTlsSpec): readonly CertificateSource[] {
-  const listed = tls.tlsCertificates ?? []
+  const listed = (tls.tlsCertificates ?? []).slice(0, MAX_CERTIFICATES)
   const pairs = listed.length > 0 ? listed : [tls]
   const sources: CertificateSource[] = []
   for (const { serverCertificate = '', privateKey = '' } of pairs) {
@@ -107,5 +139,11 @@ function cipherList(names: readonly string[], place: Place, findings: Findings):
       findings.report('warning', 'cipher-suite-unknown', place, message)
     }
   }
+  return kept.size === 0 ? null : [...kept].join(':')
+}
+
+/** As with cipher suites; unknown names were reported when the resource was read. */
+function curveList(names: readonly string[]): string | null {
+  const kept = new Set(names.filter((name) => CURVES.has(name)))
   return kept.size === 0 ? null : [...kept].join(':')
 }

@@ -1,85 +1,106 @@
 import { HostTable } from '../../routing/host-table.ts'
-import {
-  type HttpServerPlan,
-  TlsChainPlan,
-  type TlsChainTable,
-} from '../../snapshot/listener-plan.ts'
+import { TlsChainPlan, type TlsChainTable, type TlsMode } from '../../snapshot/listener-plan.ts'
+import type { CompileSettings } from '../compile-input.ts'
 import type { Credentials } from '../credentials.ts'
+import type { Destinations } from '../destinations.ts'
 import type { Findings } from '../findings.ts'
+import type { Bindings } from './bindings.ts'
 import type { PlacedServer, ServerGroup } from './gateway-servers.ts'
 import type { HttpTables } from './http-table.ts'
-import { REFUSING_TLS, serverTls } from './server-tls.ts'
+import { passing, type PassingChains, type SniClaims } from './passing-chains.ts'
+import { NO_HTTP, type ServerTls, serverTls } from './server-tls.ts'
+import { tcpServer } from './tcp-server.ts'
 
 /** Makes the chains of a TLS port. */
 export class TlsChains {
   readonly #tables: HttpTables
+  readonly #passing: PassingChains
   readonly #credentials: Credentials
+  readonly #bindings: Bindings
+  readonly #destinations: Destinations
+  readonly #settings: CompileSettings
   readonly #findings: Findings
 
-  constructor(tables: HttpTables, credentials: Credentials, findings: Findings) {
-    this.#tables = tables
-    this.#credentials = credentials
-    this.#findings = findings
+  constructor(init: {
+    tables: HttpTables
+    passing: PassingChains
+    credentials: Credentials
+    bindings: Bindings
+    destinations: Destinations
+    settings: CompileSettings
+    findings: Findings
+  }) {
+    this.#tables = init.tables
+    this.#passing = init.passing
+    this.#credentials = init.credentials
+    this.#bindings = init.bindings
+    this.#destinations = init.destinations
+    this.#settings = init.settings
+    this.#findings = init.findings
   }
 
-  /** null: none of the servers can be served, so the port stays closed. */
+  /** null: nothing of the servers can be served, so the port stays closed. */
   build(group: ServerGroup): TlsChainTable | null {
     const chains: TlsChainPlan[] = []
-    let served = false
-    for (const server of group.servers) {
-      const reason = this.#whyNotServed(server)
-      if (reason === null) served = true
-      chains.push(reason === null ? this.#serving(server, group) : refusing(server, group))
-    }
-    if (!served) return null
+    const claims = terminatedNames(group)
+    for (const server of group.servers) chains.push(...this.#chainsOf(server, group, claims))
+    if (chains.every((chain) => chain.tcp === null && (chain.passesThrough || chain.opaque)))
+      return null
     const entries = chains.flatMap((chain) => chain.hosts.map((host) => [host, chain] as const))
     return { bySni: new HostTable(entries), all: chains }
   }
 
-  #serving(server: PlacedServer, group: ServerGroup): TlsChainPlan {
-    const name = tableName(server, group)
-    const { tls = {} } = server.spec
-    return new TlsChainPlan({
-      name,
-      gateway: server.gateway.name,
-      hosts: sniHosts(server),
-      tls: serverTls(tls, server.place, this.#credentials, this.#findings),
-      http: this.#tables.build(name, [server]),
-    })
+  #chainsOf(server: PlacedServer, group: ServerGroup, claims: SniClaims): readonly TlsChainPlan[] {
+    const mode = modeOf(server)
+    if (mode !== 'PASSTHROUGH' && mode !== 'AUTO_PASSTHROUGH') {
+      return [this.#terminating(server, group, mode)]
+    }
+    const name = chainName('tls', server, group)
+    const chains =
+      mode === 'PASSTHROUGH'
+        ? this.#passing.routed(name, server, claims)
+        : this.#passing.automatic(name, server)
+    // The server keeps the names that lead nowhere: another one's wildcard must not answer for them.
+    return [...chains, passing(mode, name, server, sniHosts(server), null)]
   }
 
-  /** Reports what keeps the server from being served; null when nothing does. */
-  #whyNotServed(server: PlacedServer): string | null {
-    const mode = server.spec.tls?.mode
-    const { resource, path } = server.place
-    if (mode !== 'SIMPLE') {
-      const reason =
-        mode === undefined
-          ? 'tls.mode is not given, which means PASSTHROUGH: the server is not served'
-          : `TLS mode ${mode} is not served: connections to its hosts are refused`
-      const place = { resource, path: [...path, 'tls', 'mode'] }
-      const hint = mode === undefined ? 'write mode: SIMPLE to terminate TLS here' : null
-      this.#findings.report('error', 'tls-mode-not-served', place, reason, hint)
-      return reason
+  #terminating(server: PlacedServer, group: ServerGroup, mode: ServerTls['mode']): TlsChainPlan {
+    const opaque = server.protocol !== 'HTTPS'
+    const name = chainName(opaque ? 'tls' : 'https', server, group)
+    const tls = serverTls(
+      { spec: server.spec.tls ?? {}, mode, opaque, place: server.place },
+      {
+        credentials: this.#credentials,
+        settings: this.#settings,
+        findings: this.#findings,
+      },
+    )
+    const head = { name, gateway: server.gateway.name, hosts: sniHosts(server), mode, tls, opaque }
+    if (!opaque) return new TlsChainPlan({ ...head, http: this.#tables.build(name, [server]) })
+    const parts = {
+      bindings: this.#bindings,
+      destinations: this.#destinations,
+      findings: this.#findings,
     }
-    if (server.protocol === 'HTTPS') return null
-    const reason =
-      'protocol TLS (opaque bytes inside TLS) is not served: connections to its hosts are refused'
-    const place = { resource, path: [...path, 'port', 'protocol'] }
-    this.#findings.report('error', 'tls-protocol-not-served', place, reason)
-    return reason
+    const tcp = tcpServer(name, server, parts, 'its connections are closed')
+    return new TlsChainPlan({ ...head, http: NO_HTTP, tcp })
   }
 }
 
-/**
- * An unserved server keeps its names: another server's wildcard must not answer for them with less
- * protection than was asked for.
- */
-function refusing(server: PlacedServer, group: ServerGroup): TlsChainPlan {
-  const name = tableName(server, group)
-  const http: HttpServerPlan = { name, hosts: new HostTable([]), gateways: [server.gateway.name] }
-  const hosts = sniHosts(server)
-  return new TlsChainPlan({ name, gateway: server.gateway.name, hosts, tls: REFUSING_TLS, http })
+/** No mode means PASSTHROUGH. */
+function modeOf(server: PlacedServer): TlsMode {
+  return server.spec.tls?.mode ?? 'PASSTHROUGH'
+}
+
+/** Names of servers that end TLS: no tls rule of another server takes them away. */
+function terminatedNames(group: ServerGroup): SniClaims {
+  const claims: SniClaims = new Map()
+  for (const server of group.servers) {
+    const mode = modeOf(server)
+    if (mode === 'PASSTHROUGH' || mode === 'AUTO_PASSTHROUGH') continue
+    for (const host of sniHosts(server)) claims.set(host, server.place)
+  }
+  return claims
 }
 
 /** One `*` among the hosts lifts every restriction. */
@@ -89,8 +110,8 @@ function sniHosts(server: PlacedServer): readonly string[] {
 }
 
 /** `https.443.https.gateway.namespace`, with the bind address behind it when there is one. */
-function tableName(server: PlacedServer, group: ServerGroup): string {
+function chainName(start: 'https' | 'tls', server: PlacedServer, group: ServerGroup): string {
   const { name, namespace } = server.gateway.resource.metadata
   const bind = group.bind === null ? '' : `.${group.bind}`
-  return `https.${server.number}.${server.portName}.${name}.${namespace}${bind}`
+  return `${start}.${server.number}.${server.portName}.${name}.${namespace}${bind}`
 }

@@ -4,6 +4,7 @@ import type { Resource } from '../../config/resource.ts'
 import type { CompileSettings } from '../compile-input.ts'
 import { describe, type Findings, type Place } from '../findings.ts'
 import { type Labels, selects } from '../labels.ts'
+import { byAge } from '../ordering.ts'
 import { visibilityOf } from '../visibility.ts'
 
 /** A traffic policy and where it stands. */
@@ -25,6 +26,8 @@ export interface MergedRule {
   readonly policy: PlacedPolicy | null
   readonly subsets: ReadonlyMap<string, RuleSubset>
   readonly sources: readonly Resource<DestinationRuleSpec>[]
+  /** The rule with errors whose trafficPolicy, TLS and all, would be this one's; see withheldRules. */
+  readonly withheld: Resource<DestinationRuleSpec> | null
 }
 
 type Rule = Resource<DestinationRuleSpec>
@@ -41,15 +44,23 @@ export class DestinationRules {
   readonly #privateOwn = new Map<string, MergedRule>()
   readonly #used = new Set<Rule>()
   readonly #rules: readonly Rule[]
+  readonly #withheld: ReadonlySet<Rule>
   readonly #settings: CompileSettings
   readonly #findings: Findings
 
-  constructor(rules: readonly Rule[], settings: CompileSettings, findings: Findings) {
+  /** `withheld`: stand-ins for rules with errors, which take their places in the lookup. */
+  constructor(
+    rules: readonly Rule[],
+    settings: CompileSettings,
+    findings: Findings,
+    withheld: readonly Rule[] = [],
+  ) {
     this.#rules = rules
+    this.#withheld = new Set(withheld)
     this.#settings = settings
     this.#findings = findings
     const groups = new Map<string, { host: string; namespace: string; rules: Rule[] }>()
-    for (const rule of rules) {
+    for (const rule of [...rules, ...withheld].toSorted(byAge)) {
       if (!this.#appliesHere(rule)) continue
       const host = this.#hostOf(rule)
       const exportTo = [...(rule.spec.exportTo ?? ['*'])].toSorted().join(',')
@@ -123,10 +134,15 @@ export class DestinationRules {
 
   #merge(group: { readonly host: string; readonly rules: readonly Rule[] }): MergedRule {
     let policy: PlacedPolicy | null = null
+    let withheld: Rule | null = null
     const subsets = new Map<string, RuleSubset>()
     for (const rule of group.rules) {
       const { trafficPolicy } = rule.spec
       const place = { resource: rule, path: ['spec', 'trafficPolicy'] }
+      if (this.#withheld.has(rule)) {
+        if (policy === null) withheld = rule
+        continue
+      }
       if (trafficPolicy !== undefined) {
         if (policy === null) policy = { spec: trafficPolicy, place }
         else {
@@ -136,7 +152,7 @@ export class DestinationRules {
       }
       this.#mergeSubsets(subsets, rule)
     }
-    return { host: group.host, policy, subsets, sources: group.rules }
+    return { host: group.host, policy, subsets, sources: group.rules, withheld }
   }
 
   #mergeSubsets(subsets: Map<string, RuleSubset>, rule: Rule): void {

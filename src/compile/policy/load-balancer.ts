@@ -1,5 +1,5 @@
 import { parseDurationMs } from '../../base/duration.ts'
-import type { HashKeyPlan, LoadBalancerPlan } from '../../clusters/plan.ts'
+import type { HashKeyPlan, LoadBalancerPlan, WarmupPlan } from '../../clusters/plan.ts'
 import type { TrafficPolicySpec } from '../../config/kinds/destination-rule.ts'
 import type { Findings } from '../findings.ts'
 import type { PlacedBlock } from './traffic-policy.ts'
@@ -9,6 +9,8 @@ type ConsistentHashSpec = NonNullable<LoadBalancerSpec['consistentHash']>
 
 const LEAST_REQUEST: LoadBalancerPlan = { policy: 'least-request' }
 const DEFAULT_RING_SIZE = 1024
+/** Istio's default of warmup.minimumPercent. */
+const DEFAULT_WARMUP_PERCENT = 10
 const DEFAULT_MAGLEV_TABLE_SIZE = 65_537
 
 /** DestinationRule loadBalancer; without one, or without a policy in it, LEAST_REQUEST. */
@@ -21,7 +23,7 @@ export function loadBalancerPlan(
   if (consistentHash !== undefined) return hashPlan(consistentHash)
   switch (simple) {
     case 'ROUND_ROBIN':
-      return { policy: 'round-robin' }
+      return withWarmup('round-robin', block.spec)
     case 'RANDOM':
       return { policy: 'random' }
     case 'PASSTHROUGH': {
@@ -35,8 +37,22 @@ export function loadBalancerPlan(
       return LEAST_REQUEST
     }
     default:
-      return LEAST_REQUEST
+      return withWarmup('least-request', block.spec)
   }
+}
+
+function withWarmup(
+  policy: 'round-robin' | 'least-request',
+  { warmup, warmupDurationSecs }: LoadBalancerSpec,
+): LoadBalancerPlan {
+  const durationMs = parseDurationMs(warmup?.duration ?? warmupDurationSecs ?? '') ?? 0
+  if (durationMs === 0) return policy === 'least-request' ? LEAST_REQUEST : { policy }
+  const plan: WarmupPlan = {
+    durationMs,
+    minimumPercent: warmup?.minimumPercent ?? DEFAULT_WARMUP_PERCENT,
+    aggression: warmup?.aggression ?? 1,
+  }
+  return { policy, warmup: plan }
 }
 
 function hashPlan(spec: ConsistentHashSpec): LoadBalancerPlan {

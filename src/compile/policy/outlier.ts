@@ -25,6 +25,7 @@ export function outlierPlan(
   const alias =
     compat || spec.consecutiveGatewayErrors !== undefined ? undefined : spec.consecutiveErrors
   const default5xx = alias === undefined ? DEFAULT_CONSECUTIVE_ERRORS : 0
+  const codes = spec.outlierDetectionHttpErrorCodes ?? []
   const splitLocalOrigin = spec.splitExternalLocalOriginErrors ?? false
   return {
     consecutive5xx: spec.consecutive5xxErrors ?? default5xx,
@@ -39,6 +40,7 @@ export function outlierPlan(
     maxEjectionPercent: spec.maxEjectionPercent || DEFAULT_MAX_EJECTION_PERCENT,
     minHealthPercent: spec.minHealthPercent ?? 0,
     alwaysEjectOne: !compat,
+    ...(codes.length === 0 ? {} : { errorCodes: [...codes] }),
   }
 }
 

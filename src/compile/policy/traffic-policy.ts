@@ -14,6 +14,11 @@ type BlockSpec<K extends Blocks> = NonNullable<TrafficPolicySpec[K]>
 /** The blocks that apply to one port and subset. */
 export type EffectivePolicy = {
   readonly [K in Blocks]: PlacedBlock<BlockSpec<K>> | null
+} & {
+  /** Never of a portLevelSettings entry: Istio's schema has none there. */
+  readonly retryBudget: NonNullable<TrafficPolicySpec['retryBudget']> | null
+  /** Never of a portLevelSettings entry, as retryBudget. */
+  readonly proxyProtocol: NonNullable<TrafficPolicySpec['proxyProtocol']> | null
 }
 
 const NO_POLICY: EffectivePolicy = {
@@ -21,6 +26,8 @@ const NO_POLICY: EffectivePolicy = {
   connectionPool: null,
   outlierDetection: null,
   tls: null,
+  retryBudget: null,
+  proxyProtocol: null,
 }
 
 /**
@@ -51,7 +58,9 @@ function overlaid(
     const path = [...place.path, 'portLevelSettings', index]
     return blocksOf(NO_POLICY, entry, { resource: place.resource, path })
   }
-  return blocksOf(base, spec, place)
+  const retryBudget = spec.retryBudget ?? base.retryBudget
+  const proxyProtocol = spec.proxyProtocol ?? base.proxyProtocol
+  return { ...blocksOf(base, spec, place), retryBudget, proxyProtocol }
 }
 
 function blocksOf(
@@ -65,6 +74,8 @@ function blocksOf(
     outlierDetection:
       block(spec.outlierDetection, place, 'outlierDetection') ?? base.outlierDetection,
     tls: block(spec.tls, place, 'tls') ?? base.tls,
+    retryBudget: null,
+    proxyProtocol: null,
   }
 }
 

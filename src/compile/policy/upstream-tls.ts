@@ -18,25 +18,32 @@ const REFUSED: UpstreamTls = { type: 'refused' }
 /** Istio's spelling of the operating system's roots. */
 const SYSTEM_ROOTS = 'system'
 
+/** Where Istio's agent puts the workload's own certificate (`OUTPUT_CERTS`, FILE_MOUNTED_CERTS). */
+export const DEFAULT_MESH_CERTIFICATES = '/etc/certs'
+
+/** Whom the connections are for. */
+export interface UpstreamTlsTarget {
+  readonly service: MeshService
+  readonly port: number
+  /** '' for the whole service. */
+  readonly subset: string
+  /** Folder with cert-chain.pem, key.pem and root-cert.pem; absent: /etc/certs. */
+  readonly meshCertificates?: string | undefined
+}
+
 /** DestinationRule tls. A block without mode means DISABLE. */
 export function upstreamTls(
   block: PlacedBlock<ClientTlsSpec> | null,
-  service: MeshService,
+  target: UpstreamTlsTarget,
   credentials: Credentials,
   findings: Findings,
 ): UpstreamTls {
+  const { service } = target
   const mode = block?.spec.mode ?? 'DISABLE'
   if (block === null || mode === 'DISABLE') return PLAINTEXT
-  const { spec, place } = block
+  const { spec } = block
   if (mode === 'ISTIO_MUTUAL') {
-    findings.report(
-      'error',
-      'tls-mode-not-served',
-      { resource: place.resource, path: [...place.path, 'mode'] },
-      `ISTIO_MUTUAL needs a mesh identity, which this gateway does not have: ${service.host} is not reached (503 NC)`,
-      'use SIMPLE, or MUTUAL with a certificate of its own',
-    )
-    return REFUSED
+    return { type: 'tls', plan: meshPlan(spec, target) }
   }
   const client = mode === 'MUTUAL' ? clientCertificate(block, credentials, findings) : null
   if (client === 'refused') return REFUSED
@@ -44,6 +51,8 @@ export function upstreamTls(
     spec.credentialName === undefined ? null : authority(block, credentials, findings, mode)
   if (ca === 'refused') return REFUSED
   const caFile = spec.caCertificates
+  const crl =
+    spec.credentialName === undefined ? null : credentials.revocationList(spec.credentialName)
   const listedNames = spec.subjectAltNames ?? []
   return {
     type: 'tls',
@@ -54,7 +63,30 @@ export function upstreamTls(
       caFile: caFile === undefined || caFile === '' || caFile === SYSTEM_ROOTS ? null : caFile,
       client,
       insecureSkipVerify: spec.insecureSkipVerify ?? false,
+      ...(crl === null ? {} : { crl }),
+      ...(spec.caCrl === undefined || spec.caCrl === '' ? {} : { crlFile: spec.caCrl }),
     },
+  }
+}
+
+/**
+ * Mesh mutual TLS with the certificate files of the workload. The root of the mesh signs workloads
+ * alone: without subjectAltNames any of them is believed.
+ */
+function meshPlan(spec: ClientTlsSpec, target: UpstreamTlsTarget): UpstreamTlsPlan {
+  const { service, port, subset } = target
+  const folder = target.meshCertificates ?? DEFAULT_MESH_CERTIFICATES
+  const certificate = `${folder}/cert-chain.pem`
+  const listedNames = spec.subjectAltNames ?? []
+  const given = spec.sni === undefined || spec.sni === '' ? null : spec.sni
+  return {
+    serverName: given ?? `outbound_.${port}_.${subset}_.${service.host}`,
+    subjectAltNames: listedNames.length > 0 ? listedNames : service.subjectAltNames,
+    ca: null,
+    caFile: `${folder}/root-cert.pem`,
+    client: { kind: 'files', name: `file://${certificate}`, certificate, key: `${folder}/key.pem` },
+    insecureSkipVerify: false,
+    mesh: true,
   }
 }
 

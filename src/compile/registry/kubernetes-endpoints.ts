@@ -7,7 +7,7 @@ import type {
 import type { ResourceSet } from '../../config/resource-set.ts'
 import type { Resource } from '../../config/resource.ts'
 import { EndpointList } from './endpoint-list.ts'
-import { containerPort, entryTraits, podTraits, type Workloads } from './workloads.ts'
+import { containerPort, entryTraits, type Workloads } from './workloads.ts'
 
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name'
 
@@ -63,14 +63,28 @@ export class KubernetesEndpoints {
     port: KubernetesServicePort,
     onlyPort: boolean,
   ): void {
+    this.#addSliceEndpoints(list, slices, { port, onlyPort, admits: isReady })
+    if (list.size > 0) return
+    this.#addSliceEndpoints(list, slices, { port, onlyPort, admits: isDraining })
+  }
+
+  #addSliceEndpoints(
+    list: EndpointList,
+    slices: readonly Resource<EndpointSliceBody>[],
+    wanted: {
+      readonly port: KubernetesServicePort
+      readonly onlyPort: boolean
+      readonly admits: (endpoint: SliceEndpoint) => boolean
+    },
+  ): void {
     for (const slice of slices) {
-      const number = portNumber(slice.spec.ports, port, onlyPort)
+      const { namespace } = slice.metadata
+      const number = portNumber(slice.spec.ports, wanted.port, wanted.onlyPort)
       if (number === null) continue
       for (const endpoint of slice.spec.endpoints ?? []) {
-        if (endpoint.conditions?.ready === false) continue
+        if (!wanted.admits(endpoint)) continue
         for (const address of endpoint.addresses ?? []) {
-          const { namespace } = slice.metadata
-          const traits = this.#workloads.traitsOf(address, namespace, endpoint.targetRef)
+          const traits = this.#workloads.traitsOf(address, namespace, endpoint.targetRef, endpoint)
           list.add(address, number, 1, traits)
         }
       }
@@ -86,9 +100,10 @@ export class KubernetesEndpoints {
     for (const subset of endpoints.spec.subsets ?? []) {
       const number = portNumber(subset.ports, port, onlyPort)
       if (number === null) continue
-      for (const { ip, targetRef } of subset.addresses ?? []) {
+      for (const { ip, targetRef, nodeName } of subset.addresses ?? []) {
         if (ip === undefined) continue
-        const traits = this.#workloads.traitsOf(ip, endpoints.metadata.namespace, targetRef)
+        const { namespace } = endpoints.metadata
+        const traits = this.#workloads.traitsOf(ip, namespace, targetRef, { nodeName })
         list.add(ip, number, 1, traits)
       }
     }
@@ -101,7 +116,7 @@ export class KubernetesEndpoints {
       const number = typeof target === 'string' ? namedOrNumber(target, pod.spec) : target
       const address = pod.spec.status?.podIP
       if (number === undefined || number === null || address === undefined) continue
-      list.add(address, number, 1, podTraits(pod))
+      list.add(address, number, 1, this.#workloads.podTraits(pod))
     }
   }
 
@@ -126,6 +141,21 @@ export class KubernetesEndpoints {
 /** `unix:///run/x.sock` is the path `/run/x.sock`; anything else stays. */
 export function socketPath(address: string): string {
   return address.startsWith('unix://') ? address.slice('unix://'.length) : address
+}
+
+type SliceEndpoint = NonNullable<EndpointSliceBody['endpoints']>[number]
+
+/** Nothing said means ready (EndpointConditions.ready). */
+function isReady({ conditions }: SliceEndpoint): boolean {
+  return conditions?.ready !== false
+}
+
+/**
+ * Shutting down, but still answering: used while nobody of the service is ready, as kube-proxy does
+ * (KEP-1669). Otherwise it gets no new requests and finishes those it has.
+ */
+function isDraining({ conditions }: SliceEndpoint): boolean {
+  return conditions?.terminating === true && conditions.serving === true
 }
 
 type SlicePorts = readonly { readonly name?: string; readonly port?: number }[] | undefined

@@ -5,6 +5,7 @@ import type { Resource } from '../../config/resource.ts'
 import type { KubernetesEndpoints, KubernetesServicePort } from './kubernetes-endpoints.ts'
 import type { MeshService, MeshServicePort, ServiceDiscovery } from './mesh-service.ts'
 import { serviceProtocol } from './port-protocol.ts'
+import { preference } from './traffic-distribution.ts'
 import { NO_TRAITS } from './workloads.ts'
 
 const HEADLESS = 'None'
@@ -39,6 +40,7 @@ export function kubernetesService(
     discovery,
     addresses: clusterAddresses(service.spec),
     subjectAltNames: [],
+    ...preference(service),
   }
 }
 

@@ -8,6 +8,9 @@ import type { PortProtocol } from './port-protocol.ts'
  */
 export type ServiceDiscovery = 'static' | 'dns' | 'dns-round-robin' | 'passthrough'
 
+/** What a service means by near. */
+export type Nearness = 'same-zone' | 'same-subzone'
+
 export interface MeshServicePort {
   readonly number: number
   readonly name: string
@@ -31,4 +34,13 @@ export interface MeshService {
   readonly addresses: readonly string[]
   /** ServiceEntry subjectAltNames. */
   readonly subjectAltNames: readonly string[]
+  /**
+   * TLS server names that clients of the egress proxy may ask this service for, patterns too: all
+   * hosts of its ServiceEntry, and those of its annotation. Absent or null: any.
+   */
+  readonly serverNames?: readonly string[] | null
+  /** ServiceEntry resolution DYNAMIC_DNS: each request's own host is resolved. Default: no. */
+  readonly isDynamic?: boolean
+  /** Near endpoints go first, also without outlierDetection (Service trafficDistribution). */
+  readonly prefers?: Nearness
 }

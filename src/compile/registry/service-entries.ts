@@ -6,17 +6,18 @@ import type { Resource } from '../../config/resource.ts'
 import { EndpointList } from './endpoint-list.ts'
 import { socketPath } from './kubernetes-endpoints.ts'
 import type { MeshService, MeshServicePort, ServiceDiscovery } from './mesh-service.ts'
+import { labelledLocality } from './locality-labels.ts'
 import { declaredProtocol } from './port-protocol.ts'
-import {
-  entryTraits,
-  localityLabel,
-  NO_TRAITS,
-  podTraits,
-  type Workloads,
-  type WorkloadTraits,
-} from './workloads.ts'
+import { preference } from './traffic-distribution.ts'
+import { entryTraits, NO_TRAITS, type Workloads, type WorkloadTraits } from './workloads.ts'
 
 type ServiceEntryPort = NonNullable<ServiceEntrySpec['ports']>[number]
+
+/**
+ * Annotation of a ServiceEntry: TLS server names, with commas, that tunnels to its hosts may ask for
+ * besides these; `*` for any.
+ */
+const SERVER_NAMES = 'tidegate.dev/egress-server-names'
 
 /** One service per host of a ServiceEntry. */
 export function serviceEntryServices(
@@ -44,8 +45,20 @@ export function serviceEntryServices(
       discovery: discoveryOf(entry.spec, ports),
       addresses: entry.spec.addresses ?? [],
       subjectAltNames: entry.spec.subjectAltNames ?? [],
+      serverNames: serverNames(entry),
+      isDynamic: entry.spec.resolution === 'DYNAMIC_DNS',
+      ...preference(entry),
     }
   })
+}
+
+/** The hosts that are declared together, and what the annotation adds; null: any name. */
+function serverNames(entry: Resource<ServiceEntrySpec>): readonly string[] | null {
+  const written = entry.metadata.annotations[SERVER_NAMES]?.toLowerCase() ?? ''
+  const added = written.split(',').map((name) => name.trim())
+  if (added.includes('*')) return null
+  const hosts = (entry.spec.hosts ?? []).map((host) => host.toLowerCase())
+  return [...hosts, ...added.filter((name) => name !== '')]
 }
 
 function discoveryOf(
@@ -78,7 +91,7 @@ function endpointsOf(
   const list = new EndpointList()
   for (const endpoint of endpoints) {
     const labels = endpoint.labels ?? {}
-    const traits = { labels, locality: endpoint.locality ?? localityLabel(labels) }
+    const traits = { labels, locality: endpoint.locality ?? labelledLocality(labels) }
     addEndpoint(list, endpoint, port, traits)
   }
   if (workloadSelector?.labels !== undefined) {
@@ -88,7 +101,7 @@ function endpointsOf(
     }
     for (const pod of workloads.readyPods(workloadSelector.labels, namespace)) {
       const address = pod.spec.status?.podIP
-      if (address !== undefined) list.add(address, servicePort(port), 1, podTraits(pod))
+      if (address !== undefined) list.add(address, servicePort(port), 1, workloads.podTraits(pod))
     }
   } else if (endpoints.length === 0 && resolution !== 'STATIC') {
     list.add(host, servicePort(port), 1, NO_TRAITS)

@@ -144,5 +144,12 @@ function united(first: MeshService, second: MeshService): MeshService {
     ports,
     addresses: [...new Set([...first.addresses, ...second.addresses])],
     subjectAltNames: [...new Set([...first.subjectAltNames, ...second.subjectAltNames])],
+    serverNames: unitedNames(first, second),
   }
+}
+
+/** null on either side means any. */
+function unitedNames(first: MeshService, second: MeshService): readonly string[] | null {
+  const [one, other] = [first.serverNames ?? null, second.serverNames ?? null]
+  return one === null || other === null ? null : [...new Set([...one, ...other])]
 }

@@ -3,13 +3,18 @@ import type { WorkloadEntrySpec } from '../../config/kinds/workload-entry.ts'
 import type { ResourceSet } from '../../config/resource-set.ts'
 import type { Resource } from '../../config/resource.ts'
 import { type Labels, selects } from '../labels.ts'
-
-const LOCALITY_LABEL = 'istio-locality'
+import { istioLocality, labelledLocality, NodeLocalities } from './locality-labels.ts'
 
 /** What stands behind an endpoint address. */
 export interface WorkloadTraits {
   readonly labels: Labels
   readonly locality: string
+}
+
+/** What a list of addresses says itself about where one of them stands. */
+export interface Standing {
+  readonly nodeName?: string | undefined
+  readonly zone?: string | undefined
 }
 
 export const NO_TRAITS: WorkloadTraits = { labels: {}, locality: '' }
@@ -18,6 +23,7 @@ export const NO_TRAITS: WorkloadTraits = { labels: {}, locality: '' }
 export class Workloads {
   readonly #pods: readonly Resource<PodBody>[]
   readonly #entries: readonly Resource<WorkloadEntrySpec>[]
+  readonly #nodes: NodeLocalities
   readonly #podsByName = new Map<string, Resource<PodBody>>()
   readonly #podsByAddress = new Map<string, Resource<PodBody>[]>()
   readonly #entriesByAddress = new Map<string, Resource<WorkloadEntrySpec>[]>()
@@ -25,6 +31,7 @@ export class Workloads {
   constructor(set: ResourceSet) {
     this.#pods = set.pods
     this.#entries = set.workloadEntries
+    this.#nodes = new NodeLocalities(set.nodes)
     for (const pod of set.pods) {
       this.#podsByName.set(`${pod.metadata.namespace}/${pod.metadata.name}`, pod)
       for (const address of podAddresses(pod)) push(this.#podsByAddress, address, pod)
@@ -57,38 +64,48 @@ export class Workloads {
     namespace: string,
     targetRef:
       { readonly kind?: string; readonly name?: string; readonly namespace?: string } | undefined,
+    stands: Standing = {},
+  ): WorkloadTraits {
+    const traits = this.#traitsAt(address, namespace, targetRef)
+    const { nodeName, zone } = stands
+    const locality = traits.locality || this.#nodes.of(nodeName) || (zone ? `/${zone}` : '')
+    return locality === traits.locality ? traits : { ...traits, locality }
+  }
+
+  /** A Pod stands where `istio-locality` says, else where its Node does, else where its own labels say. */
+  podTraits({ metadata: { labels }, spec }: Resource<PodBody>): WorkloadTraits {
+    const node = this.#nodes.of(spec.spec?.nodeName)
+    return { labels, locality: istioLocality(labels) || node || labelledLocality(labels) }
+  }
+
+  #traitsAt(
+    address: string,
+    namespace: string,
+    targetRef:
+      { readonly kind?: string; readonly name?: string; readonly namespace?: string } | undefined,
   ): WorkloadTraits {
     if (targetRef !== undefined && (targetRef.kind ?? 'Pod') === 'Pod') {
       const key = `${targetRef.namespace ?? namespace}/${targetRef.name ?? ''}`
       const pod = this.#podsByName.get(key)
-      if (pod !== undefined) return podTraits(pod)
+      if (pod !== undefined) return this.podTraits(pod)
     }
     const pods = this.#podsByAddress.get(address) ?? []
     const pod = pods.find((one) => one.metadata.namespace === namespace) ?? pods[0]
-    if (pod !== undefined) return podTraits(pod)
+    if (pod !== undefined) return this.podTraits(pod)
     const entries = this.#entriesByAddress.get(address) ?? []
     const entry = entries.find((one) => one.metadata.namespace === namespace) ?? entries[0]
     return entry === undefined ? NO_TRAITS : entryTraits(entry)
   }
 }
 
-export function podTraits(pod: Resource<PodBody>): WorkloadTraits {
-  return { labels: pod.metadata.labels, locality: localityLabel(pod.metadata.labels) }
-}
-
 export function entryTraits(entry: Resource<WorkloadEntrySpec>): WorkloadTraits {
   const labels = entryLabels(entry)
-  return { labels, locality: entry.spec.locality ?? localityLabel(labels) }
+  return { labels, locality: entry.spec.locality ?? labelledLocality(labels) }
 }
 
 /** The labels of the resource win over those in its spec. */
 function entryLabels(entry: Resource<WorkloadEntrySpec>): Labels {
   return { ...entry.spec.labels, ...entry.metadata.labels }
-}
-
-/** Label values cannot hold slashes: Istio writes `region.zone.subzone`. */
-export function localityLabel(labels: Labels): string {
-  return (labels[LOCALITY_LABEL] ?? '').replaceAll('.', '/')
 }
 
 /** The number behind a named container port, or null. */

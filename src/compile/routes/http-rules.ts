@@ -1,40 +1,35 @@
 import { formatPath } from '../../config/problems.ts'
-import type {
-  HttpMatchSpec,
-  HttpRouteSpec,
-  VirtualServiceSpec,
-} from '../../config/kinds/virtual-service.ts'
+import type { HttpMatchSpec, VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
 import type { Resource } from '../../config/resource.ts'
 import type { RouteOrigin } from '../../routing/route.ts'
 import { compileRouteMatch } from '../../routing/route-match.ts'
 import type { CompileSettings } from '../compile-input.ts'
-import type { Findings, Place } from '../findings.ts'
-import { selects } from '../labels.ts'
-import { MESH, resolveGatewayName } from './gateway-names.ts'
-import type { RouteActions } from './route-actions.ts'
+import { describe, type Findings, type Place } from '../findings.ts'
+import type { Delegation } from './delegation.ts'
+import { MESH } from './gateway-names.ts'
+import { type RuleScope, scopeMismatch } from './match-scope.ts'
+import type { PlacedMatch, PlacedRule } from './placed-rule.ts'
+import type { RouteActions, RouteOutcome } from './route-actions.ts'
 import { isCatchAll, type RouteDraft } from './route-draft.ts'
-
-/** For whom a VirtualService's rules are compiled. */
-export interface RuleScope {
-  /** `namespace/name`, or `mesh`. */
-  readonly gateway: string
-  /** The VirtualService's own `gateways` name it; otherwise only match.gateways can. */
-  readonly listed: boolean
-  /** The Gateway server's number, or the port the egress client asked for. */
-  readonly port: number
-}
 
 /** Compiles the http rules of VirtualServices, each once for a gateway and port. */
 export class HttpRules {
   readonly #cache = new Map<string, readonly RouteDraft[]>()
+  readonly #delegation: Delegation
   readonly #actions: RouteActions
   readonly #settings: CompileSettings
   readonly #findings: Findings
 
-  constructor(actions: RouteActions, settings: CompileSettings, findings: Findings) {
-    this.#actions = actions
-    this.#settings = settings
-    this.#findings = findings
+  constructor(init: {
+    delegation: Delegation
+    actions: RouteActions
+    settings: CompileSettings
+    findings: Findings
+  }) {
+    this.#delegation = init.delegation
+    this.#actions = init.actions
+    this.#settings = init.settings
+    this.#findings = init.findings
   }
 
   /** In order; what stands behind an unconditional route of the same VirtualService is left out. */
@@ -50,44 +45,52 @@ export class HttpRules {
 
   #compile(service: Resource<VirtualServiceSpec>, scope: RuleScope): readonly RouteDraft[] {
     const drafts: RouteDraft[] = []
-    for (const [index, rule] of (service.spec.http ?? []).entries()) {
-      const place = { resource: service, path: ['spec', 'http', index] }
-      for (const draft of this.#ruleDrafts(rule, place, scope)) {
+    const rules = this.#delegation.rulesOf(service)
+    for (const [index, rule] of rules.entries()) {
+      for (const draft of this.#ruleDrafts(rule, scope)) {
         drafts.push(draft)
-        if (isCatchAll(draft.match)) return drafts
+        if (!isCatchAll(draft.match)) continue
+        if (rule.place.resource !== service) this.#reportBehind(draft, rules.slice(index + 1))
+        return drafts
       }
     }
     return drafts
   }
 
-  #ruleDrafts(rule: HttpRouteSpec, place: Place, scope: RuleScope): readonly RouteDraft[] {
-    const matches = rule.match ?? []
-    if (matches.length === 0) {
-      return scope.listed ? this.#draft(rule, null, place, place, scope) : []
+  /** Validation has not told: it sees the delegating rule only. */
+  #reportBehind(catchAll: RouteDraft, behind: readonly PlacedRule[]): void {
+    const { place: winner } = catchAll
+    if (winner === null) return
+    for (const { place } of behind) {
+      this.#findings.report(
+        'warning',
+        'route-shadowed',
+        place,
+        `no request comes here: ${formatPath(winner.path)} of VirtualService ${describe(winner.resource, winner.path)} is delegated to before and takes every request`,
+        'move this rule up, or have the delegating rule match less',
+      )
     }
-    return matches.flatMap((match, index) => {
-      const matchPlace = { resource: place.resource, path: [...place.path, 'match', index] }
-      return this.#applies(match, matchPlace, scope)
-        ? this.#draft(rule, match, place, matchPlace, scope)
-        : []
+  }
+
+  #ruleDrafts(placed: PlacedRule, scope: RuleScope): readonly RouteDraft[] {
+    const { rule, place, matches } = placed
+    const applying = matches.filter((match) => this.#applies(match.spec, match.place, scope))
+    if (matches.length === 0 ? !scope.listed : applying.length === 0) return []
+    const outcome = this.#actions.compile(rule, place, {
+      listenerPort: scope.port,
+      side: scope.gateway === MESH ? 'mesh' : 'gateway',
     })
+    if (outcome === null) return []
+    const name = rule.name ?? ''
+    if (matches.length === 0) return [draft(name, place, outcome)]
+    return applying.flatMap((match) => this.#matchDraft(name, match, outcome))
   }
 
   /** Conditions that are decided here and now: port, gateways, and what Istio calls the source. */
   #applies(match: HttpMatchSpec, place: Place, scope: RuleScope): boolean {
-    if (match.port !== undefined && match.port !== 0 && match.port !== scope.port) return false
     const { namespace } = place.resource.metadata
-    if (match.gateways !== undefined && match.gateways.length > 0) {
-      return match.gateways.some((name) => resolveGatewayName(name, namespace) === scope.gateway)
-    }
-    if (!scope.listed) return false
-    const { ownLabels, namespace: ownNamespace } = this.#settings
-    const identities = ownLabels.length === 0 ? [{}] : ownLabels
-    const { sourceLabels, sourceNamespace = '' } = match
-    const isSource =
-      identities.some((labels) => selects(sourceLabels, labels)) &&
-      (sourceNamespace === '' || sourceNamespace === ownNamespace)
-    if (!isSource) {
+    const mismatch = scopeMismatch(match, namespace, scope, this.#settings)
+    if (mismatch === 'source') {
       this.#findings.report(
         'info',
         'source-match-not-met',
@@ -95,38 +98,22 @@ export class HttpRules {
         'sourceLabels and sourceNamespace are compared with the gateway itself, never with the client: this match is left out',
       )
     }
-    return isSource
+    return mismatch === null
   }
 
-  #draft(
-    rule: HttpRouteSpec,
-    match: HttpMatchSpec | null,
-    place: Place,
-    matchPlace: Place,
-    scope: RuleScope,
-  ): readonly RouteDraft[] {
-    const compiled = match === null ? { match: null, errors: [] } : compileRouteMatch(match)
+  #matchDraft(name: string, { spec, place }: PlacedMatch, outcome: RouteOutcome): RouteDraft[] {
+    const compiled = compileRouteMatch(spec)
     for (const error of compiled.errors) {
-      this.#findings.report('error', 'match-invalid', matchPlace, error)
+      this.#findings.report('error', 'match-invalid', place, error)
     }
     if (compiled.errors.length > 0) return []
-    const outcome = this.#actions.compile(rule, place, {
-      listenerPort: scope.port,
-      side: scope.gateway === MESH ? 'mesh' : 'gateway',
-    })
-    if (outcome === null) return []
-    const suffix = match?.name === undefined || match.name === '' ? '' : `.${match.name}`
-    return [
-      {
-        name: (rule.name ?? '') + suffix,
-        origin: originOf(matchPlace),
-        match: compiled.match,
-        action: outcome.action,
-        requestHeaders: outcome.requestHeaders,
-        responseHeaders: outcome.responseHeaders,
-      },
-    ]
+    const suffix = spec.name === undefined || spec.name === '' ? '' : `.${spec.name}`
+    return [{ ...draft(name + suffix, place, outcome), match: compiled.match, spec }]
   }
+}
+
+function draft(name: string, place: Place, outcome: RouteOutcome): RouteDraft {
+  return { name, origin: originOf(place), place, match: null, spec: null, ...outcome }
 }
 
 export function originOf(place: Place): RouteOrigin {

@@ -3,12 +3,16 @@ import { cumulativeWeights } from '../../base/weighted-pick.ts'
 import type { HttpRouteSpec } from '../../config/kinds/virtual-service.ts'
 import type { HeaderMutation } from '../../routing/header-mutation.ts'
 import { compileHeaders, compileRouteHeaders } from '../../routing/header-mutation.ts'
-import { Destination, type RouteAction } from '../../routing/route.ts'
+import { Destination, type RetryPlan, type RouteAction } from '../../routing/route.ts'
 import type { CompileSettings } from '../compile-input.ts'
 import type { DestinationScope, Destinations, ResolvedDestination } from '../destinations.ts'
+import type { RuleSettings } from '../envoy-filters-scope.ts'
 import type { Findings, Place } from '../findings.ts'
+import { Mirrors } from './mirrors.ts'
 import { pathRewrite, redirectPlan } from './path-actions.ts'
 import { retryPlan } from './retry-policy.ts'
+import { ruleSettings } from './rule-settings.ts'
+import { stickyPlan } from './sticky-weights.ts'
 import { weighted } from './weights.ts'
 
 /** What a rule does, with the header operations that surround it. */
@@ -16,6 +20,7 @@ export interface RouteOutcome {
   readonly action: RouteAction
   readonly requestHeaders: HeaderMutation | null
   readonly responseHeaders: HeaderMutation | null
+  readonly settings: RuleSettings
 }
 
 type RouteDestination = NonNullable<HttpRouteSpec['route']>[number]
@@ -31,11 +36,15 @@ export class RouteActions {
   readonly #destinations: Destinations
   readonly #settings: CompileSettings
   readonly #findings: Findings
+  readonly #mirrors: Mirrors
+  /** By timeout in milliseconds. */
+  readonly #defaultRetries = new Map<number, RetryPlan | null>()
 
   constructor(destinations: Destinations, settings: CompileSettings, findings: Findings) {
     this.#destinations = destinations
     this.#settings = settings
     this.#findings = findings
+    this.#mirrors = new Mirrors(destinations, settings, findings)
   }
 
   /** null when the rule says nothing to do. */
@@ -57,9 +66,11 @@ export class RouteActions {
   }
 
   #answered(rule: HttpRouteSpec, place: Place, action: RouteAction): RouteOutcome {
+    this.#mirrors.reportAnswered(rule, place)
     const { mutation, errors } = compileHeaders([rule.headers?.response], 'response')
     this.#reportHeaders(place, errors)
-    return { action, requestHeaders: null, responseHeaders: mutation }
+    const settings = ruleSettings(rule, place)
+    return { action, requestHeaders: null, responseHeaders: mutation, settings }
   }
 
   #forwarded(
@@ -80,70 +91,67 @@ export class RouteActions {
     const request = compileRouteHeaders(rule.headers?.request, requests, 'request')
     const response = compileRouteHeaders(rule.headers?.response, responses, 'response')
     this.#reportHeaders(place, [...request.errors, ...response.errors])
-    const outcome = { requestHeaders: request.route, responseHeaders: response.route }
+    const outcome = {
+      requestHeaders: request.route,
+      responseHeaders: response.route,
+      settings: ruleSettings(rule, place),
+    }
     if (scope.side === 'mesh' && chosen.every(isPassthrough)) {
+      this.#mirrors.reportPassthrough(rule, place)
       return { action: { type: 'passthrough' }, ...outcome }
+    }
+    const dynamic = chosen.find(({ resolved }) => resolved.dynamicPort !== 0)
+    if (scope.side === 'gateway' && chosen.length === 1 && dynamic !== undefined) {
+      this.#mirrors.reportPassthrough(rule, place)
+      const { clusterName, dynamicPort: port } = dynamic.resolved
+      return { action: { type: 'passthrough', declared: { clusterName, port } }, ...outcome }
     }
     const timeoutMs = (rule.timeout === undefined ? null : parseDurationMs(rule.timeout)) ?? 0
     const ownAuthority = rule.rewrite?.authority
+    const destinations = chosen.map(
+      ({ resolved, weight }, index) =>
+        new Destination(
+          resolved.clusterName,
+          resolved.cluster,
+          weight,
+          request.destinations[index] ?? null,
+          response.destinations[index] ?? null,
+          request.destinationAuthorities[index] ?? null,
+        ),
+    )
     const action: RouteAction = {
       type: 'forward',
-      destinations: chosen.map(
-        ({ resolved, weight }, index) =>
-          new Destination(
-            resolved.clusterName,
-            resolved.cluster,
-            weight,
-            request.destinations[index] ?? null,
-            response.destinations[index] ?? null,
-          ),
-      ),
+      destinations,
       cumulativeWeights: cumulativeWeights(chosen.map(({ weight }) => weight)),
+      sticky: stickyPlan(destinations, place, this.#findings),
       rewrite: pathRewrite(rule.rewrite, place, this.#findings),
       rewriteAuthority:
-        ownAuthority !== undefined && ownAuthority !== ''
-          ? ownAuthority
-          : (request.authority ?? this.#commonAuthority(request.destinationAuthorities, place)),
+        ownAuthority !== undefined && ownAuthority !== '' ? ownAuthority : request.authority,
       timeoutMs,
-      retry: retryPlan(rule.retries, this.#settings.mesh, timeoutMs),
+      retry: this.#retry(rule, timeoutMs),
+      mirrors: this.#mirrors.compile(rule, place, scope),
     }
-    this.#reportBackoff(rule, place)
     return { action, ...outcome }
   }
 
-  /** Host set by the destinations' own operations counts when all of several agree. */
-  #commonAuthority(authorities: readonly (string | null)[], place: Place): string | null {
-    const distinct = new Set(authorities)
-    const [first = null] = distinct
-    if (distinct.size <= 1) return first
-    this.#findings.report(
-      'warning',
-      'destination-authority-not-served',
-      { resource: place.resource, path: [...place.path, 'route'] },
-      'the destinations set different Host headers: Host is left as it is',
-      'set rewrite.authority on the rule, or use one rule for each Host',
-    )
-    return null
+  /** Most rules have no retries of their own: those of one timeout share a plan. */
+  #retry(rule: HttpRouteSpec, timeoutMs: number): RetryPlan | null {
+    const { mesh } = this.#settings
+    if (rule.retries !== undefined) return retryPlan(rule.retries, mesh, timeoutMs)
+    const present = this.#defaultRetries.get(timeoutMs)
+    if (present !== undefined) return present
+    const plan = retryPlan(undefined, mesh, timeoutMs)
+    this.#defaultRetries.set(timeoutMs, plan)
+    return plan
   }
 
   #reportHeaders(place: Place, errors: readonly string[]): void {
     for (const error of errors)
       this.#findings.report('error', 'header-operation-invalid', place, error)
   }
-
-  #reportBackoff(rule: HttpRouteSpec, place: Place): void {
-    if (rule.retries?.backoff === undefined && rule.retries?.retryIgnorePreviousHosts !== false)
-      return
-    const field = rule.retries.backoff === undefined ? 'retryIgnorePreviousHosts' : 'backoff'
-    this.#findings.report(
-      'warning',
-      'retry-setting-ignored',
-      { resource: place.resource, path: [...place.path, 'retries', field] },
-      `retries.${field} has no effect: retries wait 25 ms with full jitter and avoid hosts already tried`,
-    )
-  }
 }
 
 function isPassthrough({ resolved }: WeighedDestination): boolean {
-  return resolved.service?.discovery === 'passthrough'
+  // A host that a DestinationRule wants TLS for is never passed on in the clear.
+  return resolved.service?.discovery === 'passthrough' && (resolved.cluster?.tls ?? null) === null
 }

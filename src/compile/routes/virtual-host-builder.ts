@@ -1,13 +1,13 @@
 import type { Filter } from '../../filters/filter.ts'
 import { Route, type RouteAction } from '../../routing/route.ts'
 import { VirtualHost } from '../../routing/virtual-host.ts'
-import type { RouteScope } from '../envoy-filters-scope.ts'
+import type { RouteScope, RuleSettings } from '../envoy-filters-scope.ts'
 import type { RouteDraft } from './route-draft.ts'
 
 /** The part of a target that all routes of a table share. */
 export type TableTarget = Pick<RouteScope, 'context' | 'gateways' | 'portNumber' | 'routeTable'>
 
-export type FiltersFor = (target: RouteScope) => readonly Filter[]
+export type FiltersFor = (target: RouteScope, rule?: RuleSettings) => readonly Filter[]
 
 export interface VirtualHostInit {
   readonly name: string
@@ -26,13 +26,17 @@ export function buildVirtualHost(
     (draft) =>
       new Route({
         ...draft,
-        filters: filtersFor({
-          ...table,
-          virtualHostName: init.name,
-          domains: init.domains,
-          routeName: draft.name,
-          action: actionKind(draft.action),
-        }),
+        filters: filtersFor(
+          {
+            ...table,
+            virtualHostName: init.name,
+            domains: init.domains,
+            routeName: draft.name,
+            action: actionKind(draft.action),
+            origin: draft.origin,
+          },
+          draft.settings,
+        ),
       }),
   )
   return new VirtualHost(init.name, routes, init.httpsRedirect)

@@ -35,6 +35,16 @@ function checkKeepalive(place: Place, keepalive: NonNullable<TcpSpec['tcpKeepali
   checkPositiveDuration(place.at('interval'), keepalive.interval)
 }
 
+/** Both are required, as in Istio: a PING without a time for its answer would ask for nothing. */
+function checkHttp2KeepAlive(place: Place, ping: NonNullable<HttpSpec['http2KeepAlive']>): void {
+  for (const field of ['interval', 'timeout'] as const) {
+    if (ping[field] === undefined) {
+      place.at(field).error('missing-field', `http2KeepAlive needs ${field}`)
+    }
+    checkPositiveDuration(place.at(field), ping[field])
+  }
+}
+
 function checkHttp(place: Place, http: HttpSpec): void {
   checkCount(
     place.at('http1MaxPendingRequests'),
@@ -50,6 +60,9 @@ function checkHttp(place: Place, http: HttpSpec): void {
   checkCount(place.at('maxRetries'), http.maxRetries, 'max retries')
   checkCount(place.at('maxConcurrentStreams'), http.maxConcurrentStreams, 'max concurrent streams')
   checkDurationOrZero(place.at('idleTimeout'), http.idleTimeout)
+  if (http.http2KeepAlive !== undefined) {
+    checkHttp2KeepAlive(place.at('http2KeepAlive'), http.http2KeepAlive)
+  }
   if (http.useClientProtocol === true && http.h2UpgradePolicy === 'UPGRADE') {
     place
       .at('useClientProtocol')

@@ -20,11 +20,11 @@ const METHODS: ReadonlySet<string> = new Set([
 ])
 
 /** `http[].corsPolicy` */
-export function checkCorsPolicy(place: Place, cors: CorsSpec): void {
-  place.each('allowOrigins', cors.allowOrigins, (match, at) =>
-    checkStringMatch(at, match, 'origin'),
-  )
+export function checkCorsPolicy(place: Place, cors: CorsSpec, rule: HttpRouteSpec): void {
+  place.each('allowOrigins', cors.allowOrigins, (match, at) => checkOrigin(at, match))
   checkDeprecatedOrigins(place, cors)
+  checkAnyOrigin(place, cors)
+  checkAction(place, rule)
   place.each('allowMethods', cors.allowMethods, (method, at) => {
     if (METHODS.has(method)) return
     at.error(
@@ -45,6 +45,43 @@ export function checkCorsPolicy(place: Place, cors: CorsSpec): void {
       .at('maxAge')
       .error('invalid-duration', 'max_age duration is accurate only to seconds precision')
   }
+}
+
+/** An origin match without a condition would open the policy to everybody: nobody means that. */
+function checkOrigin(place: Place, match: NonNullable<CorsSpec['allowOrigins']>[number]): void {
+  if (Object.values(match).every((text) => text === undefined)) {
+    place.error(
+      'missing-field',
+      'an origin needs exact, prefix or regex',
+      'write {exact: "*"} for every origin',
+    )
+  } else checkStringMatch(place, match, 'origin')
+}
+
+function checkAnyOrigin(place: Place, cors: CorsSpec): void {
+  const isListed = (cors.allowOrigins?.length ?? 0) > 0
+  const isAny = isListed
+    ? cors.allowOrigins?.some(({ exact }) => exact === '*')
+    : cors.allowOrigin?.includes('*')
+  if (isAny !== true || cors.allowCredentials !== true) return
+  place
+    .at('allowCredentials')
+    .warning(
+      'cors-credentials-for-any-origin',
+      'every web site may call this route with the cookies of its visitors and read the answer',
+      'list the origins that may, or leave allowCredentials out',
+    )
+}
+
+/** As in Istio it is no error, and no effect either. */
+function checkAction(place: Place, { redirect, directResponse }: HttpRouteSpec): void {
+  if (redirect === undefined && directResponse === undefined) return
+  const action = redirect === undefined ? 'a direct response' : 'a redirect'
+  place.warning(
+    'cors-without-route',
+    `corsPolicy has no effect on ${action}`,
+    'move it to a rule with route, or set the headers with headers.response',
+  )
 }
 
 function checkDeprecatedOrigins(place: Place, cors: CorsSpec): void {

@@ -103,14 +103,6 @@ function checkServerPort(place: Place, port: GatewayServer['port'], unixSocket: 
         `invalid protocol "", supported protocols are ${PROTOCOLS.gateway.join(', ')}`,
       )
   } else checkProtocol(place.at('protocol'), port.protocol, PROTOCOLS.gateway)
-  if (port.protocol?.toUpperCase() === 'GRPC-WEB') {
-    place
-      .at('protocol')
-      .warning(
-        'grpc-web-not-bridged',
-        'gRPC-Web is passed on as it comes: no translation to gRPC takes place',
-      )
-  }
   if (port.name === undefined || port.name === '') {
     place.at('name').error('missing-field', `port name must be set: ${number}`)
   }

@@ -1,29 +1,10 @@
+import { GRPC_CODES } from '../../base/grpc-code.ts'
 import { checkPercent, checkPositiveDuration } from './number-rules.ts'
 import type { Place } from './place.ts'
 import type { HttpRouteSpec } from './virtual-service.ts'
 import { checkDestination } from './weighted-destination-rules.ts'
 
 type FaultSpec = NonNullable<HttpRouteSpec['fault']>
-
-const GRPC_STATUSES: ReadonlySet<string> = new Set([
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-])
 
 /** `http[].fault` */
 export function checkFault(place: Place, fault: FaultSpec): void {
@@ -68,7 +49,7 @@ function checkAbort(place: Place, abort: NonNullable<FaultSpec['abort']>): void 
       .at('httpStatus')
       .error('invalid-status', `HTTP status ${httpStatus} is not in range 200-599`)
   }
-  if (grpcStatus !== undefined && !GRPC_STATUSES.has(grpcStatus)) {
+  if (grpcStatus !== undefined && !GRPC_CODES.has(grpcStatus)) {
     place
       .at('grpcStatus')
       .error(

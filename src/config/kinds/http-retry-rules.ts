@@ -26,6 +26,12 @@ const RETRY_CONDITIONS: ReadonlySet<string> = new Set([
   'unavailable',
 ])
 
+/** Legal conditions that nothing can meet. */
+const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
+  ['retriable-headers', 'a VirtualService cannot name the headers'],
+  ['http3-post-connect-failure', 'upstreams are not reached over HTTP/3'],
+])
+
 /** `timeout`, and how it fits `retries.perTryTimeout`. */
 export function checkTimeouts(place: Place, rule: HttpRouteSpec): void {
   checkDurationOrZero(place.at('timeout'), rule.timeout)
@@ -68,6 +74,10 @@ function checkRetryOn(place: Place, retryOn: string): void {
   if (retryOn.trim() === '') return
   for (const part of retryOn.split(',')) {
     const condition = part.trim().toLowerCase()
+    const reason = WITHOUT_EFFECT.get(condition)
+    if (reason !== undefined) {
+      place.warning('retry-condition-without-effect', `${condition} never applies: ${reason}`)
+    }
     if (RETRY_CONDITIONS.has(condition)) continue
     if (/^\d{3}$/.test(condition) && Number(condition) >= 100 && Number(condition) <= 599) continue
     const suggestion = closest(condition, RETRY_CONDITIONS)

@@ -29,6 +29,14 @@ export const workloadSelector = object({ labels: map(string) })
 
 export const tlsProtocolVersions = oneOf('TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3')
 
+/** Of a DestinationRule, and of MeshConfig. */
+export const localityLbSetting = object({
+  distribute: list(object({ from: string, to: map(integer) })),
+  failover: list(object({ from: string, to: string })),
+  failoverPriority: list(string),
+  enabled: boolean,
+})
+
 const loadBalancer = object({
   simple: oneOf(
     'UNSPECIFIED',
@@ -52,21 +60,14 @@ const loadBalancer = object({
     maglev: object({ tableSize: integer }),
     minimumRingSize: integer,
   }),
-  localityLbSetting: ignored(
-    object({
-      distribute: list(object({ from: string, to: map(integer) })),
-      failover: list(object({ from: string, to: string })),
-      failoverPriority: list(string),
-      enabled: boolean,
-    }),
-    'endpoints of all localities are used alike',
-  ),
-  zoneAwareLbSetting: ignored({ type: 'any' }, 'endpoints of all localities are used alike'),
-  warmup: ignored(
-    object({ duration, minimumPercent: { type: 'number' }, aggression: { type: 'number' } }),
-    'new endpoints get their full share at once',
-  ),
-  warmupDurationSecs: ignored(duration, 'new endpoints get their full share at once'),
+  localityLbSetting,
+  zoneAwareLbSetting: ignored({ type: 'any' }, 'zones do not share in proportion to their size'),
+  warmup: object({
+    duration,
+    minimumPercent: { type: 'number' },
+    aggression: { type: 'number' },
+  }),
+  warmupDurationSecs: duration,
 })
 
 const connectionPool = object({
@@ -74,22 +75,19 @@ const connectionPool = object({
     maxConnections: integer,
     connectTimeout: duration,
     tcpKeepalive: object({ probes: integer, time: duration, interval: duration }),
-    maxConnectionDuration: ignored(duration, 'upstream connections have no maximum age'),
+    maxConnectionDuration: duration,
     idleTimeout: duration,
   }),
   http: object({
     http1MaxPendingRequests: integer,
     http2MaxRequests: integer,
     maxRequestsPerConnection: integer,
-    maxRetries: ignored(integer, 'concurrent retries are not limited per cluster'),
+    maxRetries: integer,
     idleTimeout: duration,
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
-    useClientProtocol: ignored(boolean, 'the upstream protocol follows the service port'),
-    maxConcurrentStreams: ignored(
-      integer,
-      'the peer decides how many streams a connection carries',
-    ),
-    http2KeepAlive: ignored({ type: 'any' }, 'no PING frames are sent to upstreams'),
+    useClientProtocol: boolean,
+    maxConcurrentStreams: integer,
+    http2KeepAlive: object({ interval: duration, timeout: duration }),
   }),
 })
 
@@ -103,7 +101,7 @@ const outlierDetection = object({
   baseEjectionTime: duration,
   maxEjectionPercent: integer,
   minHealthPercent: integer,
-  outlierDetectionHttpErrorCodes: ignored(list(integer), 'every 5xx counts as an error'),
+  outlierDetectionHttpErrorCodes: list(integer),
 })
 
 const clientTls = object({
@@ -111,7 +109,7 @@ const clientTls = object({
   clientCertificate: string,
   privateKey: string,
   caCertificates: string,
-  caCrl: ignored(string, 'no revocation list is checked'),
+  caCrl: string,
   credentialName: string,
   subjectAltNames: list(string),
   sni: string,
@@ -128,13 +126,11 @@ const policyBlocks = {
 export const trafficPolicy = object({
   ...policyBlocks,
   portLevelSettings: list(object({ port: object({ number: integer }), ...policyBlocks })),
-  tunnel: ignored(
-    object({ protocol: string, targetHost: string, targetPort: integer }),
-    'connections are not tunnelled through another proxy',
-  ),
-  proxyProtocol: ignored(
-    object({ version: oneOf('V1', 'V2') }),
-    'no PROXY header is sent upstream',
-  ),
-  retryBudget: ignored({ type: 'any' }, 'retries are bounded by attempts only'),
+  tunnel: object({ protocol: string, targetHost: string, targetPort: integer }),
+  proxyProtocol: object({ version: oneOf('V1', 'V2') }),
+  retryBudget: object({
+    percent: { type: 'number' },
+    minRetryConcurrency: integer,
+    budgetInterval: ignored(duration, 'the budget is a share of the requests active at the time'),
+  }),
 })

@@ -4,9 +4,11 @@ import {
   endpointSliceSchema,
   endpointsSchema,
   namespaceSchema,
+  nodeSchema,
   podSchema,
   secretSchema,
   serviceSchema,
+  serviceStatusSchema,
 } from './kubernetes.ts'
 
 /** One of Kubernetes' own kinds that the gateway reads. */
@@ -15,6 +17,8 @@ export interface KubernetesKind {
   /** Describes `spec`, or the whole document. */
   readonly schema: ObjectSchema<Fields>
   readonly body: 'spec' | 'document'
+  /** Describes `status` where it is kept beside the spec. */
+  readonly status?: ObjectSchema<Fields>
   readonly clusterScoped: boolean
 }
 
@@ -23,7 +27,16 @@ const discovery = ['discovery.k8s.io/v1', 'discovery.k8s.io/v1beta1']
 
 export const kubernetesKinds: ReadonlyMap<string, KubernetesKind> = new Map<string, KubernetesKind>(
   [
-    ['Service', { apiVersions: core, schema: serviceSchema, body: 'spec', clusterScoped: false }],
+    [
+      'Service',
+      {
+        apiVersions: core,
+        schema: serviceSchema,
+        body: 'spec',
+        status: serviceStatusSchema,
+        clusterScoped: false,
+      },
+    ],
     [
       'Endpoints',
       { apiVersions: core, schema: endpointsSchema, body: 'document', clusterScoped: false },
@@ -43,6 +56,7 @@ export const kubernetesKinds: ReadonlyMap<string, KubernetesKind> = new Map<stri
       'ConfigMap',
       { apiVersions: core, schema: configMapSchema, body: 'document', clusterScoped: false },
     ],
+    ['Node', { apiVersions: core, schema: nodeSchema, body: 'document', clusterScoped: true }],
     [
       'Namespace',
       { apiVersions: core, schema: namespaceSchema, body: 'document', clusterScoped: true },

@@ -10,6 +10,8 @@ export const serviceSchema = object({
   clusterIP: string,
   clusterIPs: list(string),
   externalName: string,
+  externalIPs: list(string),
+  trafficDistribution: string,
   ports: list(
     object({
       name: string,
@@ -23,6 +25,12 @@ export const serviceSchema = object({
 })
 export type ServiceSpec = Infer<typeof serviceSchema>
 
+/** What the cluster says of a Service: the addresses a load balancer gave it. */
+export const serviceStatusSchema = object({
+  loadBalancer: object({ ingress: list(object({ ip: string, hostname: string })) }),
+})
+export type ServiceStatus = Infer<typeof serviceStatusSchema>
+
 export const podSchema = object({
   spec: object({
     containers: list(
@@ -32,6 +40,7 @@ export const podSchema = object({
       }),
     ),
     nodeName: string,
+    serviceAccountName: string,
     hostNetwork: boolean,
   }),
   status: object({
@@ -79,5 +88,11 @@ export type SecretBody = Infer<typeof secretSchema>
 
 export const configMapSchema = object({ data: map(string), binaryData: map(string) })
 export type ConfigMapBody = Infer<typeof configMapSchema>
+
+/** Its labels say where it stands. */
+export const nodeSchema = object({
+  status: object({ addresses: list(object({ type: string, address: string })) }),
+})
+export type NodeBody = Infer<typeof nodeSchema>
 
 export const namespaceSchema = object({})

@@ -138,8 +138,21 @@ function isPrime(candidate: number): boolean {
   return true
 }
 
-function checkWarmup(place: Place, { simple, warmup, warmupDurationSecs }: LoadBalancerSpec): void {
+function checkWarmup(place: Place, balancer: LoadBalancerSpec): void {
+  const { simple, consistentHash, warmup, warmupDurationSecs } = balancer
   checkPositiveDuration(place.at('warmupDurationSecs'), warmupDurationSecs)
+  if (warmupDurationSecs !== undefined) {
+    const ignored = warmup === undefined ? '' : '; warmup is set too and wins'
+    place
+      .at('warmupDurationSecs')
+      .warning(
+        'deprecated-field',
+        `warmupDurationSecs is deprecated${ignored}`,
+        `write warmup: {duration: ${warmupDurationSecs}}`,
+      )
+  }
+  const policy = consistentHash === undefined ? simple : 'consistentHash'
+  if (warmup ?? warmupDurationSecs) checkWarmupPolicy(place, policy, warmup !== undefined)
   if (warmup === undefined) return
   const at = place.at('warmup')
   if (warmup.duration === undefined)
@@ -149,7 +162,11 @@ function checkWarmup(place: Place, { simple, warmup, warmupDurationSecs }: LoadB
   if (warmup.aggression !== undefined && warmup.aggression < 1) {
     at.at('aggression').error('invalid-number', 'aggression should be greater than or equal to 1')
   }
-  if (simple === 'RANDOM' || simple === 'PASSTHROUGH') {
-    at.warning('warmup-without-effect', `warmup has no effect with ${simple}`)
-  }
+}
+
+function checkWarmupPolicy(place: Place, policy: string | undefined, isBlock: boolean): void {
+  if (policy !== 'RANDOM' && policy !== 'PASSTHROUGH' && policy !== 'consistentHash') return
+  place
+    .at(isBlock ? 'warmup' : 'warmupDurationSecs')
+    .warning('warmup-without-effect', `warmup has no effect with ${policy}`)
 }

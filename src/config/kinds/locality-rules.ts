@@ -27,6 +27,7 @@ export function checkLocality(
       "can not simultaneously specify 'distribute' and 'failoverPriority'",
     )
   }
+  if (failover.length > 0) checkFailoverPriority(place, priority)
   checkDistribute(place, distribute)
   checkFailover(place, failover)
   if (failover.length + priority.length > 0 && !hasOutlierDetection) {
@@ -78,6 +79,25 @@ function checkOverlap(place: Place, locality: string, seen: string[]): void {
 function covers(outer: string, inner: string): boolean {
   if (outer.endsWith('*')) return inner.startsWith(outer.slice(0, -1))
   return outer === inner || inner.startsWith(`${outer}/`)
+}
+
+/** failover speaks of regions already: priorities beside it may name other labels only. */
+const TOPOLOGY_LABELS: readonly string[] = [
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
+  'topology.istio.io/subzone',
+]
+
+function checkFailoverPriority(place: Place, priority: readonly string[]): void {
+  place.each('failoverPriority', priority, (entry, at) => {
+    const label = entry.split('=', 1)[0] ?? ''
+    if (!TOPOLOGY_LABELS.includes(label)) return
+    at.error(
+      'conflicting-fields',
+      `can not simultaneously set 'failover' and topology label '${label}' in 'failoverPriority'`,
+      'remove one of the two',
+    )
+  })
 }
 
 function checkFailover(place: Place, entries: NonNullable<LocalitySpec['failover']>): void {

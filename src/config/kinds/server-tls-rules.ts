@@ -152,6 +152,7 @@ function checkClientVerification(place: Place, tls: ServerTls, mode: string): vo
     }
     return
   }
+  checkPins(place, tls)
   const secret = isSet(tls.credentialName) || (tls.credentialNames?.length ?? 0) > 0
   const ca = isSet(tls.caCertificates) || isSet(tls.caCertCredentialName)
   const pairs = tls.tlsCertificates ?? []
@@ -162,6 +163,29 @@ function checkClientVerification(place: Place, tls: ServerTls, mode: string): vo
     'MUTUAL TLS requires a client CA bundle',
     'set caCertificates or caCertCredentialName',
   )
+}
+
+const SHA256_HEX = /^(?:[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31})$/i
+const SHA256_BASE64 = /^[A-Za-z0-9+/]{43}=$/
+
+/** A hash that no certificate can have would shut every client out. */
+function checkPins(place: Place, tls: ServerTls): void {
+  place.each('verifyCertificateHash', tls.verifyCertificateHash, (text, at) => {
+    if (SHA256_HEX.test(text)) return
+    at.error(
+      'invalid-certificate-hash',
+      `"${text}" is not the SHA-256 hash of a certificate: 64 hexadecimal digits, colons allowed`,
+      'openssl x509 -noout -fingerprint -sha256 -in client.pem',
+    )
+  })
+  place.each('verifyCertificateSpki', tls.verifyCertificateSpki, (text, at) => {
+    if (SHA256_BASE64.test(text)) return
+    at.error(
+      'invalid-certificate-hash',
+      `"${text}" is not the SHA-256 hash of a public key in base64 (44 characters)`,
+      'openssl x509 -noout -pubkey -in client.pem | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64',
+    )
+  })
 }
 
 function isSet(text: string | undefined): boolean {

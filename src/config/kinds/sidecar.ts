@@ -1,30 +1,25 @@
 import { any, ignored, type Infer, list, object, oneOf, string } from '../schema.ts'
 import { destination, port, workloadSelector } from './istio-common.ts'
 
-const PER_CLIENT = 'the egress proxy does not scope hosts per client'
+const ONE_LISTENER =
+  'the egress proxy has one listener for all clients: hosts of the entry are visible on every port'
 
 export const sidecarSchema = object({
-  workloadSelector: ignored(workloadSelector, PER_CLIENT),
+  workloadSelector,
   ingress: ignored(list(any), 'the inbound side of a sidecar does not exist at an edge'),
-  egress: ignored(
-    list(
-      object({
-        port,
-        bind: string,
-        captureMode: oneOf('DEFAULT', 'IPTABLES', 'NONE'),
-        hosts: list(string),
-      }),
-    ),
-    PER_CLIENT,
+  egress: list(
+    object({
+      port: ignored(port, ONE_LISTENER),
+      bind: ignored(string, ONE_LISTENER),
+      captureMode: ignored(oneOf('DEFAULT', 'IPTABLES', 'NONE'), ONE_LISTENER),
+      hosts: list(string),
+    }),
   ),
   inboundConnectionPool: ignored(any, 'the inbound side of a sidecar does not exist at an edge'),
-  outboundTrafficPolicy: ignored(
-    object({
-      mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS'),
-      egressProxy: destination,
-    }),
-    PER_CLIENT,
-  ),
+  outboundTrafficPolicy: object({
+    mode: oneOf('REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS'),
+    egressProxy: ignored(destination, 'unmatched traffic of one client goes nowhere else'),
+  }),
 })
 
 export type SidecarSpec = Infer<typeof sidecarSchema>

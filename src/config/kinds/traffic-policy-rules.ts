@@ -6,6 +6,7 @@ import { checkLoadBalancer } from './load-balancer-rules.ts'
 import { checkOutlierDetection } from './outlier-detection-rules.ts'
 import type { Place } from './place.ts'
 import { checkPortNumber } from './port-rules.ts'
+import { checkRetryBudget } from './retry-budget-rules.ts'
 
 const BLOCKS = ['loadBalancer', 'connectionPool', 'outlierDetection', 'tls'] as const
 
@@ -24,6 +25,8 @@ export function checkTrafficPolicy(place: Place, policy: TrafficPolicySpec | und
   checkBlocks(place, policy)
   checkPortLevels(place, policy)
   checkTunnel(place, policy)
+  if (policy.retryBudget !== undefined)
+    checkRetryBudget(place.at('retryBudget'), policy.retryBudget)
 }
 
 function checkBlocks(place: Place, blocks: Blocks): void {

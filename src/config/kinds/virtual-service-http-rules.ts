@@ -27,7 +27,7 @@ export function checkHttpRule(place: Place, rule: HttpRouteSpec, binding: Bindin
   if (rule.retries !== undefined) checkRetries(place.at('retries'), rule.retries)
   if (rule.fault !== undefined) checkFault(place.at('fault'), rule.fault)
   checkMirrors(place, rule)
-  if (rule.corsPolicy !== undefined) checkCorsPolicy(place.at('corsPolicy'), rule.corsPolicy)
+  if (rule.corsPolicy !== undefined) checkCorsPolicy(place.at('corsPolicy'), rule.corsPolicy, rule)
 }
 
 /** Fields that a redirect, a direct response or a delegate leaves no room for. */

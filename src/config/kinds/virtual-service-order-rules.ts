@@ -10,6 +10,8 @@ interface Entry {
   /** null: the rule has no match list. */
   readonly index: number | null
   readonly match: HttpMatchSpec
+  /** What it takes from later rules is known only with the delegate's rules. */
+  readonly delegated: boolean
 }
 
 /** Rules of one VirtualService that an earlier rule leaves no request for, and repeated names. */
@@ -19,16 +21,18 @@ export function checkRuleOrder(
   gateways: readonly string[],
 ): void {
   const entries: Entry[] = []
-  for (const [rule, { match = [] }] of rules.entries()) {
-    if (match.length === 0) entries.push({ rule, index: null, match: {} })
-    for (const [index, entry] of match.entries()) entries.push({ rule, index, match: entry })
+  for (const [rule, { match = [], delegate }] of rules.entries()) {
+    const delegated = delegate !== undefined
+    if (match.length === 0) entries.push({ rule, index: null, match: {}, delegated })
+    for (const [index, entry] of match.entries())
+      entries.push({ rule, index, match: entry, delegated })
   }
   const compared = entries.slice(0, MAX_COMPARED_MATCHES)
   const hidden = new Map<Entry, Entry>()
   for (const [position, later] of compared.entries()) {
     const earlier = compared
       .slice(0, position)
-      .find((entry) => matchCovers(entry.match, later.match, gateways))
+      .find((entry) => !entry.delegated && matchCovers(entry.match, later.match, gateways))
     if (earlier !== undefined) hidden.set(later, earlier)
   }
   for (const [rule] of rules.entries()) {

@@ -7,6 +7,7 @@ import { checkGatewayName, gatewaysOf, isMeshBound } from './virtual-service-bin
 import { checkHost, hostError } from './host-rules.ts'
 import { Place } from './place.ts'
 import { checkHttpRule } from './virtual-service-http-rules.ts'
+import { checkDelegate, checkDelegateName } from './virtual-service-delegate-rules.ts'
 import { checkTcpRule, checkTlsRules } from './virtual-service-l4-rules.ts'
 import { checkRuleOrder } from './virtual-service-order-rules.ts'
 import type { ValidationOptions } from './validation-options.ts'
@@ -26,7 +27,11 @@ export function validateVirtualService(
   place.each('gateways', spec.gateways, (name, at) => checkGatewayName(at, name))
   checkRulesPresent(place, spec)
   const binding = { mesh: isMeshBound(spec), hosts: spec.hosts ?? [] }
-  place.each('http', spec.http, (rule, at) => checkHttpRule(at, rule, binding))
+  place.each('http', spec.http, (rule, at) => {
+    checkHttpRule(at, rule, binding)
+    if (rule.delegate !== undefined) checkDelegateName(at.at('delegate'), rule.delegate)
+  })
+  if ((spec.hosts ?? []).length === 0) checkDelegate(place, spec)
   checkRuleOrder(place, spec.http ?? [], gatewaysOf(spec))
   checkTlsRules(place, spec.tls ?? [], binding)
   place.each('tcp', spec.tcp, (rule, at) => checkTcpRule(at, rule))
@@ -38,15 +43,6 @@ export function validateVirtualService(
 
 function checkHosts(place: Place, spec: VirtualServiceSpec): void {
   const hosts = spec.hosts ?? []
-  if (hosts.length === 0) {
-    place
-      .at('hosts')
-      .error(
-        'missing-field',
-        'virtual service must have at least one host',
-        'a VirtualService without hosts is a delegate, and delegation is not served',
-      )
-  }
   const mesh = isMeshBound(spec)
   place.each('hosts', hosts, (host, at) => {
     if (checkHost(at, host) && mesh && host === '*') {

@@ -8,7 +8,6 @@ import {
   map,
   object,
   oneOf,
-  refused,
   string,
 } from '../schema.ts'
 import { destination, headers, percent, stringMatch } from './istio-common.ts'
@@ -44,10 +43,7 @@ const httpRoute = object({
     redirectCode: integer,
   }),
   directResponse: object({ status: integer, body: object({ string, bytes: string }) }),
-  delegate: refused(
-    object({ name: string, namespace: string }),
-    'delegation is not served: requests to it would get no route',
-  ),
+  delegate: object({ name: string, namespace: string }),
   rewrite: object({
     uri: string,
     authority: string,
@@ -58,44 +54,38 @@ const httpRoute = object({
     attempts: integer,
     perTryTimeout: duration,
     retryOn: string,
-    retryRemoteLocalities: ignored(boolean, 'localities are not told apart'),
+    retryRemoteLocalities: ignored(boolean, 'a retry stays in the localities in use'),
     retryIgnorePreviousHosts: boolean,
     backoff: duration,
   }),
-  fault: ignored(
-    object({
-      delay: object({
-        percent: integer,
-        fixedDelay: duration,
-        exponentialDelay: duration,
-        percentage: percent,
-      }),
-      abort: object({
-        httpStatus: integer,
-        grpcStatus: string,
-        http2Error: string,
-        percentage: percent,
-      }),
+  fault: object({
+    delay: object({
+      percent: integer,
+      fixedDelay: duration,
+      exponentialDelay: duration,
+      percentage: percent,
     }),
-    'no fault is injected',
-  ),
-  mirror: ignored(destination, 'requests are not mirrored'),
-  mirrorPercent: ignored(integer, 'requests are not mirrored'),
-  mirrorPercentage: ignored(percent, 'requests are not mirrored'),
-  mirrors: ignored(list(object({ destination, percentage: percent })), 'requests are not mirrored'),
-  corsPolicy: ignored(
-    object({
-      allowOrigin: list(string),
-      allowOrigins: list(stringMatch),
-      allowMethods: list(string),
-      allowHeaders: list(string),
-      exposeHeaders: list(string),
-      maxAge: duration,
-      allowCredentials: boolean,
-      unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE'),
+    abort: object({
+      httpStatus: integer,
+      grpcStatus: string,
+      http2Error: string,
+      percentage: percent,
     }),
-    'no CORS answer is given; preflights go upstream',
-  ),
+  }),
+  mirror: destination,
+  mirrorPercent: integer,
+  mirrorPercentage: percent,
+  mirrors: list(object({ destination, percentage: percent })),
+  corsPolicy: object({
+    allowOrigin: list(string),
+    allowOrigins: list(stringMatch),
+    allowMethods: list(string),
+    allowHeaders: list(string),
+    exposeHeaders: list(string),
+    maxAge: duration,
+    allowCredentials: boolean,
+    unmatchedPreflights: oneOf('UNSPECIFIED', 'FORWARD', 'IGNORE'),
+  }),
   headers,
 })
 

@@ -35,19 +35,18 @@ export const compilationProblems: Catalogue = {
     'A TCP server without a route opens no listener.',
     'Bind a VirtualService with a tcp rule.',
   ),
-  'tls-mode-not-served': error(
-    'A TLS mode that is not served: the server or cluster is unreachable rather than insecure.',
-    'Use mode SIMPLE.',
+  'tls-server-without-route': warning(
+    'A server that passes TLS through, and no tls rule leads anywhere: its connections are closed.',
+    'Bind a VirtualService with a tls rule.',
   ),
-  'tls-protocol-not-served': error(
-    'Opaque bytes inside TLS are not served.',
-    'Use protocol HTTPS.',
+  'client-ca-missing': error(
+    'A server asks for client certificates and has no CA to verify them with: handshakes are refused.',
+    'Add ca.crt to the Secret, or a Secret NAME-cacert.',
   ),
   'cipher-suite-unknown': warning('A cipher suite is not available and is left out.', 'Remove it.'),
-  'field-ignored': warning('A field has no effect here.', 'Remove it.'),
   'listener-not-bound': error('A port cannot be bound.', 'Free it, or move it with --listen.'),
   'connection-setting-out-of-range': warning(
-    'A limit of connectionSettings is out of its range; the default is used.',
+    'A limit of connectionSettings is out of its range and does not count.',
     'Write a number within the range.',
   ),
   'access-log-format-invalid': warning(
@@ -57,6 +56,15 @@ export const compilationProblems: Catalogue = {
 
   // Secrets
   'credential-form-not-served': error('A credentialName of another form.', 'Name a Secret.'),
+  'certificate-expires-soon': warning(
+    'A served certificate expires within 30 days.',
+    'Renew it; new Secrets and files are taken without a restart.',
+  ),
+  'certificate-expired': error('A served certificate has expired.', 'Renew it.'),
+  'certificate-unusable': error(
+    'A certificate file, CA or revocation list that cannot be used: the last good version serves.',
+    'Store a certificate and key that belong together.',
+  ),
   'secret-not-found': error(
     'A Secret does not exist in the namespace of the gateway.',
     'Create it there.',
@@ -73,6 +81,34 @@ export const compilationProblems: Catalogue = {
     ['warning', 'info'],
     'exportTo hides a resource from the namespace of the gateway.',
     'Export it there, or run with another --namespace.',
+  ),
+  'delegate-not-found': error(
+    'A rule delegates to a VirtualService that does not exist or has hosts: the rule is left out.',
+    'Correct its name and namespace.',
+  ),
+  'delegate-not-exported': error(
+    'A rule delegates to a VirtualService that its exportTo hides: the rule is left out.',
+    'Add the namespace of the delegating VirtualService to exportTo.',
+  ),
+  'delegate-not-used': warning(
+    'A VirtualService without hosts that no other one delegates to.',
+    'Add hosts, or delegate to it.',
+  ),
+  'delegate-without-rules': warning(
+    'A rule delegates to a VirtualService without http rules.',
+    'Add rules to the delegate.',
+  ),
+  'delegate-rule-conflict': warning(
+    'A rule of a delegate matches more than the rule that delegates to it and is left out there.',
+    'Narrow its match.',
+  ),
+  'delegate-too-large': error(
+    'Delegation would multiply into more match entries than are kept.',
+    'Delegate to smaller VirtualServices.',
+  ),
+  'route-shadowed': warning(
+    'A route gets no request: one of another VirtualService, tried before, takes all of them.',
+    'Narrow the older rule, or put both into one VirtualService in the order that is meant.',
   ),
   'virtual-service-host-not-on-gateway': warning(
     'A VirtualService has no host in common with the Gateways it names.',
@@ -93,11 +129,10 @@ export const compilationProblems: Catalogue = {
   'match-invalid': error('A match that cannot be compiled.', 'Correct it.'),
   'rewrite-invalid': error('A rewrite or redirect that cannot be compiled.', 'Correct it.'),
   'header-operation-invalid': error('A header operation that cannot be compiled.', 'Correct it.'),
-  'destination-authority-not-served': warning(
-    'The destinations of one rule set different Host headers; Host is left as it is.',
-    'Use rewrite.authority.',
+  'mirror-not-served': warning(
+    'A mirror, or a percentage of one, that has no effect in its rule.',
+    'Mirror a rule whose route leads to endpoints.',
   ),
-  'retry-setting-ignored': warning('A retry setting has no effect.', 'Remove it.'),
 
   // Destinations and policies
   'destination-host-not-found': error(
@@ -125,6 +160,14 @@ export const compilationProblems: Catalogue = {
     'A ServiceEntry without endpoints of its own: requests get 503.',
     'Write resolution: DNS.',
   ),
+  'tls-without-endpoints': error(
+    'A DestinationRule asks for TLS to a ServiceEntry whose hosts each client names itself (resolution NONE or DYNAMIC_DNS): 503.',
+    'Name the hosts in a ServiceEntry with resolution DNS, or let clients speak TLS themselves.',
+  ),
+  'egress-proxy-invalid': error(
+    'MeshConfig outboundTrafficPolicy.egressProxy cannot be used as written.',
+    'Name a declared host and one of its ports, with mode ALLOW_ANY.',
+  ),
   'subset-without-endpoints': warning(
     'No endpoint has the labels of a subset: requests get 503 UH.',
     'Correct the labels.',
@@ -132,6 +175,10 @@ export const compilationProblems: Catalogue = {
   'destination-rule-host-not-found': info(
     'A DestinationRule for a host nobody has.',
     'Correct the host.',
+  ),
+  'destination-rule-withheld': error(
+    'A DestinationRule that asks for TLS has errors: its host is unreachable rather than insecure.',
+    'Mend the errors of the rule.',
   ),
   'destination-rule-not-used': info(
     'A DestinationRule that another one hides.',
@@ -144,6 +191,22 @@ export const compilationProblems: Catalogue = {
   'destination-rule-subset-dropped': warning(
     'Two DestinationRules define one subset: the older is used.',
     'Rename one.',
+  ),
+  'locality-priorities-implied': info(
+    'outlierDetection turns locality failover on, as in Istio.',
+    'Set localityLbSetting.enabled: false to use all endpoints alike.',
+  ),
+  'locality-without-endpoints': warning(
+    'localityLbSetting.distribute leaves every endpoint out.',
+    'Name the localities that have endpoints.',
+  ),
+  'own-locality-unknown': warning(
+    'localityLbSetting without knowing where the gateway itself stands: it has no effect.',
+    'Start with --locality REGION/ZONE/SUBZONE.',
+  ),
+  'health-check-invalid': warning(
+    'The annotation tidegate.dev/health-check cannot be read: endpoints are not checked.',
+    'Write it as docs/health-checks.md says.',
   ),
   'load-balancer-passthrough': warning(
     'PASSTHROUGH has no meaning at a gateway.',
@@ -179,5 +242,17 @@ export const compilationProblems: Catalogue = {
     'Add a ConfigMap with that domain.',
   ),
   'rate-limit-config-invalid': error('A descriptor file cannot be read.', 'Correct it.'),
+  'trusted-proxies-negative': warning(
+    'numTrustedProxies is less than 0: nobody is trusted.',
+    'Write the number of proxies in front of the gateway.',
+  ),
+  'sticky-weights-invalid': warning(
+    'The annotation tidegate.dev/sticky-weights is neither true nor false.',
+    'Write tidegate.dev/sticky-weights: "true".',
+  ),
+  'sticky-weights-without-key': warning(
+    'Weights are to be sticky, but the first destination has no consistentHash.',
+    'Give its DestinationRule loadBalancer.consistentHash.',
+  ),
   'rate-limit-descriptor-unmatched': warning('A descriptor reaches no limit.', 'Correct its keys.'),
 }

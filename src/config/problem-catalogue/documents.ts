@@ -3,6 +3,10 @@ import { either, error, info, warning, type Catalogue } from './entry.ts'
 /** Reading files and documents, before a kind's own rules. */
 export const documentProblems: Catalogue = {
   'unreadable-file': error('A file cannot be read.', 'Check its path and permissions.'),
+  'bad-case-file': error(
+    'A file of route cases (`tidegate test`) does not say what is asked or expected.',
+    'Write it as docs/testing-routes.md describes.',
+  ),
   'file-too-large': error('A file is larger than is read.', 'Split it.'),
   'not-text': error('A file is not UTF-8 text.', 'Save it as UTF-8.'),
   'document-too-large': error('A document is larger than is read.', 'Split it with --- lines.'),

@@ -18,10 +18,6 @@ export const gatewayProblems: Catalogue = {
     'A Gateway server asks to listen on a unix socket.',
     'Bind to an IP address.',
   ),
-  'grpc-web-not-bridged': warning(
-    'gRPC-Web requests are passed on as they come.',
-    'Let the backend speak gRPC-Web.',
-  ),
   'tls-on-plain-port': error(
     'TLS settings on a server whose protocol is not HTTPS or TLS.',
     'Write protocol: HTTPS, or remove tls.',
@@ -45,6 +41,10 @@ export const gatewayProblems: Catalogue = {
   'missing-certificate': error(
     'The TLS mode needs a certificate, key or CA that is not named.',
     'Name a Secret in credentialName, or the files.',
+  ),
+  'invalid-certificate-hash': error(
+    'A hash that no certificate or public key can have.',
+    'Write SHA-256: hex for certificates, base64 for public keys.',
   ),
   'too-many-certificates': error(
     'More than two credentials for one server.',

@@ -14,6 +14,18 @@ export const virtualServiceProblems: Catalogue = {
     'A cluster-internal name in a VirtualService that applies at gateways only.',
     'Add mesh to gateways if requests from inside should obey it too.',
   ),
+  'delegate-field-ignored': warning(
+    'tls or tcp rules in a delegate: only http rules are delegated to.',
+    'Move them to a VirtualService with hosts.',
+  ),
+  'nested-delegate': error(
+    'A delegate that delegates: there is one level only.',
+    'Name the last VirtualService in the one that has hosts.',
+  ),
+  'invalid-delegate-name': error(
+    'delegate names something that cannot be a name or namespace.',
+    'Write the metadata.name of a VirtualService without hosts.',
+  ),
   'invalid-gateway-name': error(
     'A gateway is named in no known form.',
     'Write name, namespace/name, ./name or mesh.',
@@ -88,6 +100,10 @@ export const virtualServiceProblems: Catalogue = {
     'Set attempts, or remove the others.',
   ),
   'invalid-retry-on': error('retryOn names no known condition.', 'Use one the message lists.'),
+  'retry-condition-without-effect': warning(
+    'A condition of retryOn that no answer can meet.',
+    'Remove it.',
+  ),
   'per-try-timeout-too-long': warning(
     'perTryTimeout is not shorter than timeout, so it never ends a try.',
     'Make it shorter.',
@@ -97,6 +113,14 @@ export const virtualServiceProblems: Catalogue = {
     'Write the percentage.',
   ),
   'unsupported-fault': error('A kind of fault that Istio does not inject either.', 'Use another.'),
+  'cors-credentials-for-any-origin': warning(
+    'A CORS policy lets every web site use the cookies of its visitors.',
+    'List the origins, or leave allowCredentials out.',
+  ),
+  'cors-without-route': warning(
+    'A CORS policy on a redirect or a direct response, where it has no effect.',
+    'Move it, or set the headers with headers.response.',
+  ),
   'invalid-method': error('A CORS method that is no HTTP method.', 'Write it in upper case.'),
   'sni-outside-hosts': error(
     'An SNI host that is not covered by the hosts of the VirtualService.',

@@ -1,4 +1,5 @@
 import { statSync, watch, type FSWatcher } from 'node:fs'
+import { join } from 'node:path'
 
 /** The kernel's watches are few; folders beyond this are left to the poll. */
 const MAX_WATCHES = 2000
@@ -10,11 +11,12 @@ interface Watched {
 
 /** Keeps one watch per folder, renewed when another folder took its place. Close it. */
 export class DirectoryWatch {
-  readonly #onEvent: () => void
+  readonly #onEvent: (path: string | null) => void
   readonly #watched = new Map<string, Watched>()
   #wanted = new Set<string>()
 
-  constructor(onEvent: () => void) {
+  /** Called with the path an event is about, as far as it says. */
+  constructor(onEvent: (path: string | null) => void) {
     this.#onEvent = onEvent
   }
 
@@ -34,9 +36,11 @@ export class DirectoryWatch {
     this.#drop(path)
     if (this.#watched.size >= MAX_WATCHES) return
     try {
-      const watcher = watch(path, { persistent: false }, this.#onEvent)
+      const watcher = watch(path, { persistent: false }, (_event, name) =>
+        this.#onEvent(name === null ? null : join(path, name)),
+      )
       // A folder that goes away reports it here; the next scan looks for it again.
-      watcher.on('error', this.#onEvent)
+      watcher.on('error', () => this.#onEvent(null))
       this.#watched.set(path, { inode, watcher })
     } catch {
       // No watch to be had (limits, a file system without events): the poll notices changes.

@@ -1,9 +1,8 @@
-import { hash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import type { SourceFile } from '../../file-reading.ts'
 import { DirectoryWatch } from './directory-watch.ts'
-import { scanFiles, type FoundFile } from './file-scan.ts'
-import { readFound } from './file-text.ts'
+import { lookAgain, scanFiles, type FoundFile } from './file-scan.ts'
+import { FileTexts } from './file-text.ts'
 import { Settle } from './settle.ts'
 
 export interface FileSourceOptions {
@@ -30,6 +29,10 @@ const DEFAULT_SETTLE_MS = 100
 /** Files that are written without pause are read this often all the same. */
 const LONGEST_WAIT_MS = 500
 const DEFAULT_POLL_MS = 2000
+/** Files that events may name before everything is looked at instead. */
+const MAX_HINTS = 64
+/** The poll rests this many times as long as its last look took: many files are looked at less often. */
+const POLL_REST = 20
 
 /** Reads configuration from files and folders and watches them. The caller closes it. */
 export async function startFileSource(options: FileSourceOptions): Promise<FileSource> {
@@ -46,8 +49,14 @@ class WatchedFiles implements FileSource {
   /** Scans run one after another. */
   #turn: Promise<unknown> = Promise.resolve()
   #poll: NodeJS.Timeout | null = null
+  readonly #texts = new FileTexts()
   #stamp = ''
-  #digest = ''
+  #found: readonly FoundFile[] = []
+  /** Where plain files stand in `#found`, by absolute path. */
+  #places = new Map<string, number>()
+  /** What events named since the last scan; null: everything has to be looked at. */
+  #hinted: Set<string> | null = new Set()
+  #files: readonly SourceFile[] | null = null
   #closed = false
 
   constructor(options: FileSourceOptions) {
@@ -56,15 +65,19 @@ class WatchedFiles implements FileSource {
     this.#settle = new Settle(
       settleMs,
       Math.max(settleMs, LONGEST_WAIT_MS),
-      () => void this.reload(),
+      () => void this.#changed(),
     )
-    this.#watch = options.watch ? new DirectoryWatch(() => this.#touch()) : null
+    this.#watch = options.watch ? new DirectoryWatch((path) => this.#touch(path)) : null
   }
 
   start(): void {
     if (!this.#options.watch) return
-    const pollMs = this.#options.pollMs ?? DEFAULT_POLL_MS
-    this.#poll = setInterval(() => void this.#compareStamps(), pollMs).unref()
+    this.#schedulePoll(0)
+  }
+
+  #schedulePoll(lastLookMs: number): void {
+    const pollMs = Math.max(this.#options.pollMs ?? DEFAULT_POLL_MS, lastLookMs * POLL_REST)
+    this.#poll = setTimeout(() => void this.#compareStamps(), pollMs).unref()
   }
 
   read(): Promise<readonly SourceFile[]> {
@@ -72,6 +85,11 @@ class WatchedFiles implements FileSource {
   }
 
   reload(): Promise<void> {
+    this.#hinted = null
+    return this.#changed()
+  }
+
+  #changed(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#closed) return
       const { files, changed } = await this.#scan()
@@ -81,43 +99,66 @@ class WatchedFiles implements FileSource {
 
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#poll !== null) clearInterval(this.#poll)
+    if (this.#poll !== null) clearTimeout(this.#poll)
     this.#settle.close()
     await this.#turn
     this.#watch?.close()
   }
 
-  #touch(): void {
+  #touch(path: string | null): void {
+    if (path === null || this.#hinted === null || this.#hinted.size >= MAX_HINTS) {
+      this.#hinted = null
+    } else this.#hinted.add(path)
     if (!this.#closed) this.#settle.touch()
   }
 
   async #scan(): Promise<{ files: SourceFile[]; changed: boolean }> {
-    const found = await this.#find()
+    const hinted = this.#hinted
+    this.#hinted = new Set()
+    const found = (await this.#refresh(hinted)) ?? (await this.#find())
     this.#stamp = stampOf(found)
-    const files = await readFound(found)
-    const digest = hash(
-      'sha256',
-      JSON.stringify(files.map((file) => [file.path, file.text, file.error])),
-    )
-    const changed = digest !== this.#digest
-    this.#digest = digest
+    const files = await this.#texts.read(found)
+    const changed = this.#files === null || !sameFiles(this.#files, files)
+    this.#files = files
     return { files, changed }
   }
 
-  async #find(): Promise<FoundFile[]> {
+  /** What was found before, with the named files looked at again; null when that is not enough. */
+  async #refresh(hinted: ReadonlySet<string> | null): Promise<readonly FoundFile[] | null> {
+    if (hinted === null || hinted.size === 0) return null
+    const found = [...this.#found]
+    for (const path of hinted) {
+      const place = this.#places.get(path)
+      const before = place === undefined ? undefined : found[place]
+      const now = before === undefined ? null : await lookAgain(before.path)
+      if (place === undefined || now === null) return null
+      found[place] = now
+    }
+    this.#found = found
+    return found
+  }
+
+  async #find(): Promise<readonly FoundFile[]> {
     const watch = this.#closed ? null : this.#watch
     watch?.begin()
     // The folder around each path tells of its removal, its return and of swapped links.
     for (const path of this.#options.paths) watch?.wantPath(dirname(resolve(path)))
     const found = await scanFiles(this.#options.paths, (path, inode) => watch?.want(path, inode))
     watch?.finish()
+    this.#found = found
+    this.#places = new Map()
+    for (const [place, { path, plain }] of found.entries()) {
+      if (plain) this.#places.set(resolve(path), place)
+    }
     return found
   }
 
   #compareStamps(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#closed || stampOf(await this.#find()) === this.#stamp) return
-      this.#touch()
+      if (this.#closed) return
+      const began = performance.now()
+      if (stampOf(await this.#find()) !== this.#stamp) this.#touch(null)
+      if (!this.#closed) this.#schedulePoll(performance.now() - began)
     })
   }
 
@@ -126,6 +167,17 @@ class WatchedFiles implements FileSource {
     this.#turn = result.catch(() => undefined)
     return result
   }
+}
+
+function sameFiles(left: readonly SourceFile[], right: readonly SourceFile[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every((file, index) => {
+      const other = right[index]
+      if (file === other) return true
+      return file.path === other?.path && file.text === other.text && file.error === other.error
+    })
+  )
 }
 
 function stampOf(found: readonly FoundFile[]): string {

@@ -1,0 +1,128 @@
+import { isIP } from 'node:net'
+import { Cidr } from '../../src/base/cidr.ts'
+import type {
+  FilterCompileContext,
+  FilterExchange,
+  ValueMatcher,
+} from '../../src/filters/filter.ts'
+import { literal } from './literal.ts'
+import type { MatchSpec, SourceSpec, ValueSpec } from './policy-settings.ts'
+import { combinedHeader, queryValue } from './request-values.ts'
+
+/** One condition of a rule. */
+export interface PolicyCondition {
+  /** False: the rule does not apply. A distinct value is appended to `values`. */
+  append(exchange: FilterExchange, values: string[]): boolean
+}
+
+type Part = 'header' | 'query' | 'method' | 'path'
+
+class ValueCondition implements PolicyCondition {
+  readonly #part: Part
+  readonly #name: string
+  /** null: being there is all that counts. */
+  readonly #matcher: ValueMatcher | null
+  readonly #invert: boolean
+  readonly #distinct: boolean
+
+  constructor(part: Part, name: string, spec: ValueSpec, matcher: ValueMatcher | null) {
+    this.#part = part
+    this.#name = name
+    this.#matcher = matcher
+    this.#invert = spec.invert === true
+    this.#distinct = spec.distinct === true
+  }
+
+  append(exchange: FilterExchange, values: string[]): boolean {
+    const value = this.#valueOf(exchange.request)
+    const matches = value !== null && (this.#matcher === null || this.#matcher.matches(value))
+    if (matches === this.#invert) return false
+    if (this.#distinct && value !== null) values.push(value)
+    return true
+  }
+
+  #valueOf(request: FilterExchange['request']): string | null {
+    switch (this.#part) {
+      case 'header':
+        return combinedHeader(request, this.#name)
+      case 'query':
+        return queryValue(request.query, this.#name)
+      case 'method':
+        return request.method
+      case 'path':
+        return request.path
+    }
+  }
+}
+
+/** One address is one client. */
+const IPV4_PREFIX = 32
+/** A household has 2^64 addresses of IPv6: they count as one client. */
+const IPV6_PREFIX = 64
+
+class SourceCondition implements PolicyCondition {
+  readonly #blocks: readonly Cidr[]
+  readonly #invert: boolean
+  readonly #distinct: boolean
+  readonly #ipv4Suffix: string
+  readonly #ipv6Suffix: string
+
+  constructor(spec: SourceSpec) {
+    this.#blocks = (spec.cidrs ?? []).map(Cidr.parse).filter((block) => block !== null)
+    this.#invert = spec.invert === true
+    this.#distinct = spec.distinct === true
+    this.#ipv4Suffix = `/${spec.ipv4PrefixLength ?? IPV4_PREFIX}`
+    this.#ipv6Suffix = `/${spec.ipv6PrefixLength ?? IPV6_PREFIX}`
+  }
+
+  append({ clientAddress }: FilterExchange, values: string[]): boolean {
+    if (this.#blocks.length > 0 && this.#isInside(clientAddress) === this.#invert) return false
+    if (!this.#distinct) return true
+    const family = isIP(clientAddress)
+    if (family === 0) return false
+    const suffix = family === 4 ? this.#ipv4Suffix : this.#ipv6Suffix
+    const block = Cidr.parse(clientAddress + suffix)
+    if (block === null) return false
+    values.push(block.toString())
+    return true
+  }
+
+  #isInside(address: string): boolean {
+    for (const block of this.#blocks) if (block.contains(address)) return true
+    return false
+  }
+}
+
+/** The conditions of a rule; a string says why one cannot be compiled. */
+export function compileConditions(
+  match: MatchSpec,
+  context: FilterCompileContext,
+): readonly PolicyCondition[] | string {
+  const conditions: PolicyCondition[] = []
+  const wanted: (readonly [part: Part, name: string, spec: ValueSpec])[] = []
+  if (match.method !== undefined) wanted.push(['method', '', match.method])
+  if (match.path !== undefined) wanted.push(['path', '', match.path])
+  for (const [name, spec] of Object.entries(match.headers ?? {})) {
+    wanted.push(['header', name.toLowerCase(), spec])
+  }
+  for (const [name, spec] of Object.entries(match.queryParams ?? {})) {
+    wanted.push(['query', literal(name), spec])
+  }
+  for (const [part, name, spec] of wanted) {
+    const matcher = hasMatch(spec) ? context.stringMatcher(stringMatch(spec)) : null
+    if (typeof matcher === 'string') return matcher
+    conditions.push(new ValueCondition(part, name, spec, matcher))
+  }
+  if (match.source !== undefined) conditions.push(new SourceCondition(match.source))
+  return conditions
+}
+
+function hasMatch({ exact, prefix, regex }: ValueSpec): boolean {
+  return exact !== undefined || prefix !== undefined || regex !== undefined
+}
+
+function stringMatch({ exact, prefix, regex }: ValueSpec): ValueSpec {
+  if (exact !== undefined) return { exact }
+  if (prefix !== undefined) return { prefix }
+  return regex === undefined ? {} : { regex }
+}

@@ -1,0 +1,7 @@
+/** Names of headers, cookies and parameters whose value may be a credential. */
+const CREDENTIAL = /auth|cookie|credential|key|password|secret|session|token/i
+
+/** Values under such a name are not shown. */
+export function isCredentialName(name: string): boolean {
+  return CREDENTIAL.test(name)
+}

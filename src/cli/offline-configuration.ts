@@ -1,0 +1,51 @@
+import { statSync } from 'node:fs'
+import type { Problem } from '../config/problems.ts'
+import { startFileSource } from '../config/sources/file/file-source.ts'
+import { BuiltInFilters } from '../process/built-in-filters.ts'
+import { Configuration, type LoadedConfiguration } from '../process/configuration.ts'
+import { usageError } from './exit.ts'
+
+/** How files are to be understood; as the flags of `tidegate run` of the same names. */
+export interface OfflineOptions {
+  readonly labels: readonly Readonly<Record<string, string>>[]
+  readonly namespace: string
+  readonly domain: string
+  readonly meshConfig: string | null
+  readonly compat: boolean
+}
+
+/** Reads and compiles files as a gateway would, without serving them. Throws for a path that is not there. */
+export async function loadOffline(
+  paths: readonly string[],
+  flag: string,
+  options: OfflineOptions,
+): Promise<LoadedConfiguration> {
+  requirePaths(paths, flag)
+  if (options.meshConfig !== null) requirePaths([options.meshConfig], '--mesh-config')
+  const filters = BuiltInFilters.forCompilation()
+  const source = await startFileSource({ paths, watch: false, onChange: () => undefined })
+  try {
+    const configuration = new Configuration({
+      ...options,
+      rateLimitConfig: null,
+      filterFactories: filters.factories,
+    })
+    return configuration.load(await source.read())
+  } finally {
+    await source.close()
+    await filters.close()
+  }
+}
+
+function requirePaths(paths: readonly string[], flag: string): void {
+  for (const path of paths) {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+      throw usageError(`there is no file or folder ${path}`, flag, 'check the path')
+    }
+  }
+}
+
+/** Files under version control come without their Secrets, so one that is absent decides nothing. */
+export function withoutSecrets(problem: Problem): Problem {
+  return problem.code === 'secret-not-found' ? { ...problem, severity: 'warning' } : problem
+}

@@ -1,0 +1,46 @@
+/** As large as libuv's own reads. */
+export const READ_BUFFER_BYTES = 65_536
+/** Buffers that wait for the next socket that streams: 4 MiB. */
+const MAX_SPARE_BUFFERS = 64
+/** Sockets that may have a buffer of their own: 16 MiB. The others share one, and are copied from. */
+const MAX_OWN_BUFFERS = 256
+/** Views of the shared buffer up to this length are kept: most reads are that small. */
+const MAX_KEPT_VIEW = 2_048
+
+/** One for the process: a read is handled before the next one begins, on one thread. */
+export const sharedBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+const views: (Buffer | null)[] = Array.from({ length: MAX_KEPT_VIEW + 1 }, () => null)
+const spares: Buffer[] = []
+let owned = 0
+
+/** The first `length` bytes of the shared buffer. */
+export function sharedView(length: number): Buffer {
+  if (length > MAX_KEPT_VIEW) return sharedBuffer.subarray(0, length)
+  let view = views[length]!
+  if (view === null) {
+    view = sharedBuffer.subarray(0, length)
+    views[length] = view
+  }
+  return view
+}
+
+/** A buffer for one socket alone, or null when too many have one. */
+export function takeOwnBuffer(): Buffer | null {
+  if (owned >= MAX_OWN_BUFFERS) return null
+  owned++
+  return spareBuffer()
+}
+
+/** The socket that had a buffer of its own has none any more; `releaseBuffer` gives back the memory. */
+export function dropOwnBuffer(): void {
+  owned--
+}
+
+export function spareBuffer(): Buffer {
+  return spares.pop() ?? Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+}
+
+/** Memory that nobody reads from or writes to any more. */
+export function releaseBuffer(buffer: Buffer): void {
+  if (spares.length < MAX_SPARE_BUFFERS) spares.push(buffer)
+}

@@ -1,0 +1,115 @@
+import { Headers } from '../http/headers.ts'
+import type { VirtualHost } from '../routing/virtual-host.ts'
+import { declarationOf, identifyClient } from './egress-client.ts'
+import type { EgressClient, OutboundPolicy } from '../snapshot/egress-control.ts'
+import type { EgressPlan } from '../snapshot/egress-plan.ts'
+import type { KnownTunnel } from './egress-decision.ts'
+import type { EgressExchange } from './egress-exchange.ts'
+import { BLACK_HOLE } from './egress-refusal.ts'
+import { sendLocalReply } from './local-reply.ts'
+
+const CHALLENGE = 'Basic realm="tidegate egress", charset="UTF-8"'
+
+/** Finds out who asks and what policy that client is under. False: it is answered already. */
+export function admitClient(exchange: EgressExchange, credentials: string | null): boolean {
+  const { control } = exchange.plan
+  exchange.judged = true
+  if (control === null) return true
+  const client = identifyClient(control, exchange.connection, credentials)
+  if (client === null) {
+    refuseClient(exchange, control.users !== null)
+    return false
+  }
+  exchange.client = client
+  exchange.policy = policyFor(exchange.plan, client)
+  return true
+}
+
+export function policyFor(plan: EgressPlan, { scope }: EgressClient): OutboundPolicy {
+  return scope === null || scope.policy === null ? plan.policy : scope.policy
+}
+
+/** 407 where credentials would help, 403 where only an address or a certificate does. */
+function refuseClient(exchange: EgressExchange, asksForCredentials: boolean): void {
+  exchange.clusterLabel = BLACK_HOLE
+  const headers = new Headers()
+  if (asksForCredentials) headers.add('proxy-authenticate', CHALLENGE)
+  const body = asksForCredentials
+    ? 'egress needs a known user: send Proxy-Authorization: Basic, as http_proxy=http://USER:PASSWORD@... does\n'
+    : `egress is refused: nothing tells which workload ${exchange.connection.remoteAddress} is\n`
+  sendLocalReply(
+    exchange,
+    asksForCredentials ? 407 : 403,
+    headers,
+    body,
+    '',
+    'egress_client_unknown',
+  )
+}
+
+/** Who asks for what: an exchange is one. */
+export interface EgressAsk {
+  readonly plan: EgressPlan
+  readonly client: EgressClient
+  /** The client's: its Sidecar's, else the mesh's. */
+  readonly policy: OutboundPolicy
+  readonly askedHost: string
+  readonly port: number
+}
+
+/** Undeclared hosts pass: by the client's policy, or because refusals are only reported. */
+export function passesUndeclared({ plan, policy }: EgressAsk): boolean {
+  const { control } = plan
+  return policy === 'ALLOW_ANY' || (control !== null && control.reportOnly)
+}
+
+export function undeclaredHost(ask: EgressAsk): VirtualHost {
+  const { control, unknownHost } = ask.plan
+  if (control === null) return unknownHost
+  return passesUndeclared(ask) ? control.allowAny : control.blockAll
+}
+
+/**
+ * The Sidecar that does not import the declaration of the asked host, or ''. `found` is its virtual
+ * host, which tells the namespace of a host that only a VirtualService names.
+ */
+export function hidingSidecar(ask: EgressAsk, found: VirtualHost | null): string {
+  const { control } = ask.plan
+  const { scope } = ask.client
+  if (control === null || scope === null) return ''
+  const declared = declarationOf(control, ask.askedHost, ask.port)
+  if (declared !== null) return scope.sees(declared.namespace, declared.host) ? '' : scope.name
+  const route = found === null ? undefined : found.routes[0]
+  if (route === undefined) return ''
+  return scope.sees(route.origin.namespace, ask.askedHost) ? '' : scope.name
+}
+
+/** The virtual host unless the client's Sidecar does not import it: then nobody declares it. */
+export function visibleHost(
+  exchange: EgressExchange,
+  found: VirtualHost | null,
+): VirtualHost | null {
+  if (found === null || exchange.client.scope === null) return found
+  exchange.hiddenBy = hidingSidecar(exchange, found)
+  return exchange.hiddenBy === '' ? found : null
+}
+
+export function visibleTunnel(
+  exchange: EgressExchange,
+  found: KnownTunnel | null,
+): KnownTunnel | null {
+  if (found === null || exchange.client.scope === null) return found
+  exchange.hiddenBy = hidingSidecar(exchange, null)
+  return exchange.hiddenBy === '' ? found : null
+}
+
+/** 403 for a host that exists but that the client's Sidecar does not list. False: it may pass. */
+export function refuseHidden(exchange: EgressExchange): boolean {
+  if (exchange.hiddenBy === '' || passesUndeclared(exchange)) return false
+  exchange.clusterLabel = BLACK_HOLE
+  const body =
+    `egress to ${exchange.askedHost}:${exchange.port} is blocked: Sidecar ${exchange.hiddenBy} of this ` +
+    'client does not list the host under spec.egress, and its policy is REGISTRY_ONLY\n'
+  sendLocalReply(exchange, 403, new Headers(), body, '', 'egress_not_visible')
+  return true
+}
