@@ -22,7 +22,8 @@ import { type Scenario, SCENARIOS, type TlsFiles, writeTlsFiles } from './scenar
  */
 const PROXY_CORE = 0
 const LOAD_CORE = 1
-const WARM_UP_SECONDS = 2
+/** JavaScript proxies reach their steady state after some 50,000 requests. */
+const WARM_UP_SECONDS = 5
 /** Share of each proxy's own peak at which its p99 is taken. */
 const PACED_SHARE = 0.7
 const KINDS: readonly ProxyKind[] = [nginx, haproxy, envoy, tidegate, fastifyHttpProxy]
@@ -178,8 +179,8 @@ function report(scenario: Scenario, samples: ReadonlyMap<string, readonly Sample
   const date = new Date().toISOString().slice(0, 10)
   const text = `# ${scenario.title}, ${date}
 
-${flags.connections} connections, ${flags.rounds} interleaved rounds of ${flags.seconds} s, medians; one core for the proxy, the other
-for load and backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
+${flags.connections} connections, ${flags.rounds} interleaved rounds of ${flags.seconds} s after ${WARM_UP_SECONDS} s of warm-up, medians;
+one core for the proxy, the other for load and backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
 Command: \`npm run bench -- --scenario ${scenario.name}\`.
 
 | proxy | CPU us / request (user + system) | times nginx | requests/s | p99 ms | p99 ms at 70 % of peak |
