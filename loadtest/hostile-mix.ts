@@ -9,6 +9,7 @@ import type { AttackOrder, AttackReport } from './hostile-clients.ts'
 import { type PhaseResult, politeClients } from './polite-clients.ts'
 import { cpuTimeOf } from './process-cpu.ts'
 import { freePort, type RunningProxy, startPinned, stopChild } from './proxies/proxy.ts'
+import { backendOf, QUIET_MESH } from './proxies/tidegate.ts'
 import { type TlsFiles, writeTlsFiles } from './scenario.ts'
 
 /**
@@ -182,16 +183,9 @@ async function startGateway(
 }
 
 function configuration(backendPort: number, tls: TlsFiles): string {
-  return `apiVersion: v1
-kind: ConfigMap
-metadata: { name: istio, namespace: istio-system }
-data:
-  mesh: |
-    accessLogFile: ""
----
-apiVersion: networking.istio.io/v1
+  return `${QUIET_MESH}apiVersion: networking.istio.io/v1
 kind: Gateway
-metadata: { name: mix }
+metadata: { name: bench }
 spec:
   servers:
   - port: { number: 80, name: http, protocol: HTTP }
@@ -200,27 +194,5 @@ spec:
     hosts: ["bench.test"]
     tls: { mode: SIMPLE, serverCertificate: ${tls.certificate}, privateKey: ${tls.key} }
 ---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: mix }
-spec:
-  hosts: ["bench.test"]
-  gateways: [mix]
-  http:
-  - route:
-    - destination: { host: backend }
----
-apiVersion: v1
-kind: Service
-metadata: { name: backend }
-spec:
-  ports: [{ name: http, port: 80 }]
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: backend-1, labels: { kubernetes.io/service-name: backend } }
-addressType: IPv4
-ports: [{ name: http, port: ${backendPort} }]
-endpoints: [{ addresses: [127.0.0.1] }]
-`
+${backendOf(backendPort)}`
 }

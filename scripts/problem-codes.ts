@@ -26,8 +26,10 @@ const USES: readonly (readonly [RegExp, number, number])[] = [
   // const code = condition ? 'code' : 'other-code'
   [new RegExp(`\\bcode =[^\\n;]*?${DASHED}`, 'g'), 0, 1],
   [new RegExp(`\\bcode =[^\\n;]*? : ${DASHED}`, 'g'), 0, 1],
-  // The reader of YAML and the finder of Secrets have words of their own.
-  [new RegExp(`(?:syntaxProblem|#limit|\\bmissing)\\(\\s*${KEBAB}`, 'g'), 0, 1],
+  // unplacedProblem('error', 'code', ...)
+  [new RegExp(`unplacedProblem\\(\\s*'(error|warning|info)',\\s*${KEBAB}`, 'g'), 1, 2],
+  // The reader of nodes and the finder of Secrets have words of their own.
+  [new RegExp(`(?:#limit|\\bmissing)\\(\\s*${KEBAB}`, 'g'), 0, 1],
 ]
 
 /** Every report of a finding in the TypeScript files of `folders`, tests and the catalogue aside. */

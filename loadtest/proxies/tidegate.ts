@@ -35,7 +35,8 @@ export const tidegate: ProxyKind = {
   },
 }
 
-const QUIET_MESH = `apiVersion: v1
+/** No access log: what the other proxies run with. */
+export const QUIET_MESH = `apiVersion: v1
 kind: ConfigMap
 metadata: { name: istio, namespace: istio-system }
 data:
@@ -70,7 +71,8 @@ spec:
 `
 }
 
-function backendOf(port: number): string {
+/** The route of `bench.test` on Gateway `bench` to the one backend. */
+export function backendOf(port: number): string {
   return `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: bench }

@@ -1,4 +1,4 @@
-import type { Problem, Severity } from '../config/problems.ts'
+import { type Problem, type Severity, unplacedProblem } from '../config/problems.ts'
 import { refOf, type Resource } from '../config/resource.ts'
 
 /** What a compilation has to say: each finding once, sorted, however often the same thing was met. */
@@ -29,17 +29,7 @@ export class Findings {
 
   /** A finding about the whole set. */
   reportGeneral(severity: Severity, code: string, message: string, hint: string | null): void {
-    this.add({
-      code,
-      severity,
-      ref: null,
-      path: [],
-      message,
-      hint,
-      file: null,
-      line: null,
-      column: null,
-    })
+    this.add(unplacedProblem(severity, code, message, hint))
   }
 
   add(problem: Problem): void {

@@ -2,7 +2,7 @@ import { Lexer, LineCounter, parseDocument as parseYaml, type YAMLError } from '
 import { splitDocuments, type DocumentText } from './document-text.ts'
 import { NodeReader, type NodeFinding } from './node-value.ts'
 import { columnOf, lineOf, type PositionTree } from './position-tree.ts'
-import type { Problem, Severity } from './problems.ts'
+import { type Problem, unplacedProblem } from './problems.ts'
 import { findMissingSpace, findSlips } from './syntax-slips.ts'
 
 /** The largest file that is read. */
@@ -57,7 +57,7 @@ export function parseDocuments(text: string, file: string | null): ParsedFile {
 export function fileProblem(text: string): Problem | null {
   if (exceeds(text, MAX_FILE_BYTES)) {
     const message = `the file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MiB and was not read`
-    return syntaxProblem('file-too-large', message, 'split it into several files')
+    return unplacedProblem('error', 'file-too-large', message, 'split it into several files')
   }
   const junk = NOT_TEXT.exec(text)
   if (junk === null) return null
@@ -66,7 +66,7 @@ export function fileProblem(text: string): Problem | null {
   const column = junk.index - before.lastIndexOf('\n')
   const point = junk[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')
   const message = `the file holds the control character U+${point}: it is not YAML or JSON text`
-  return { ...syntaxProblem('not-text', message, null), line, column }
+  return { ...unplacedProblem('error', 'not-text', message, null), line, column }
 }
 
 /** `null` for an empty document, Problems for one that cannot be read. */
@@ -94,7 +94,7 @@ export function parseDocument(
   for (const warning of document.warnings) {
     const { line, col } = lines.linePos(warning.pos[0])
     const message = `a tag is not understood here (${warning.message.replace(/^Unresolved tag: /, '')})`
-    const problem = syntaxProblem('unknown-tag', message, 'delete the tag')
+    const problem = unplacedProblem('error', 'unknown-tag', message, 'delete the tag')
     problems.push({ ...problem, file, line: line + part.line - 1, column: col })
   }
   if (read === null) return problems
@@ -105,7 +105,7 @@ export function parseDocument(
 function sizeProblem(text: string): Problem | null {
   if (exceeds(text, MAX_DOCUMENT_BYTES)) {
     const message = `the document is larger than ${MAX_DOCUMENT_BYTES / 1024 / 1024} MiB`
-    return syntaxProblem('document-too-large', message, 'split it with `---` lines')
+    return unplacedProblem('error', 'document-too-large', message, 'split it with `---` lines')
   }
   if (text.length < COUNT_TOKENS_FROM) return null
   let tokens = 0
@@ -114,7 +114,7 @@ function sizeProblem(text: string): Problem | null {
     if (token === SCALAR_TOKEN) scalars++
     if (++tokens > MAX_TOKENS || scalars > MAX_SCALARS) {
       const message = `the document has more than ${MAX_SCALARS} keys and values`
-      return syntaxProblem('document-too-large', message, 'split it with `---` lines')
+      return unplacedProblem('error', 'document-too-large', message, 'split it with `---` lines')
     }
   }
   return null
@@ -135,7 +135,7 @@ function syntaxProblems(
     if (space !== null) slips.unshift(space)
   }
   const problems = slips.map(({ line, column, code, message, hint }) => {
-    const problem = syntaxProblem(code, message, hint)
+    const problem = unplacedProblem('error', code, message, hint)
     return { ...problem, file, line: line + part.line - 1, column }
   })
   if (slips.some((slip) => slip.line <= at.line + 1)) return withExtent(problems, part)
@@ -165,24 +165,32 @@ function withExtent(problems: Problem[], part: DocumentText): Problem[] {
 function explainSyntax(error: YAMLError, quoteText: boolean): Problem {
   switch (error.code) {
     case 'RESOURCE_EXHAUSTION':
-      return syntaxProblem('document-too-deep', 'mappings and lists nest too deep', null)
+      return unplacedProblem('error', 'document-too-deep', 'mappings and lists nest too deep', null)
     case 'BLOCK_AS_IMPLICIT_KEY':
-      return syntaxProblem(
+      return unplacedProblem(
+        'error',
         'syntax',
         'a second `key: value` begins inside a value',
         'quote the value, or start a new line',
       )
     case 'BAD_INDENT':
-      return syntaxProblem(
+      return unplacedProblem(
+        'error',
         'bad-indent',
         'the line is not indented like its siblings',
         'line it up with the keys around it',
       )
     case 'BAD_SCALAR_START':
-      return syntaxProblem('syntax', 'a value cannot start with this character', 'quote the value')
+      return unplacedProblem(
+        'error',
+        'syntax',
+        'a value cannot start with this character',
+        'quote the value',
+      )
     default:
       // The parser's text may quote the document.
-      return syntaxProblem(
+      return unplacedProblem(
+        'error',
         'syntax',
         quoteText ? `not valid YAML: ${lowerFirst(error.message)}` : 'not valid YAML',
         null,
@@ -197,7 +205,12 @@ function trailingTabs(part: DocumentText, file: string | null): Problem[] {
   const lines = part.text.split('\n')
   const index = lines.findIndex((line) => /[^\s][ ]*\t[ \t]*\r?$/.test(line))
   if (index < 0) return []
-  const problem = syntaxProblem('trailing-tab', 'the line ends in a tab', 'delete the tab', 'info')
+  const problem = unplacedProblem(
+    'info',
+    'trailing-tab',
+    'the line ends in a tab',
+    'delete the tab',
+  )
   const column = (lines[index]?.trimEnd().length ?? 0) + 1
   return [{ ...problem, file, line: index + part.line, column }]
 }
@@ -214,25 +227,6 @@ function problemOf(finding: NodeFinding, file: string | null): Problem {
     file,
     line: lineOf(position),
     column: columnOf(position),
-  }
-}
-
-function syntaxProblem(
-  code: string,
-  message: string,
-  hint: string | null,
-  severity: Severity = 'error',
-): Problem {
-  return {
-    code,
-    severity,
-    ref: null,
-    path: [],
-    message,
-    hint,
-    file: null,
-    line: null,
-    column: null,
   }
 }
 

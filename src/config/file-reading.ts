@@ -1,7 +1,7 @@
 import { fileProblem } from './document.ts'
 import { movedReading, readDocument, type DocumentReading } from './document-reading.ts'
 import { splitDocuments } from './document-text.ts'
-import type { Problem } from './problems.ts'
+import { type Problem, unplacedProblem } from './problems.ts'
 import type { ReadingOptions, ResourceReading } from './resource-reading.ts'
 
 /** A file as a source found it. */
@@ -67,15 +67,5 @@ function unread(path: string, problem: Problem, uncertain: boolean): FileReading
 }
 
 function problemOf(file: string, message: string): Problem {
-  return {
-    code: 'unreadable-file',
-    severity: 'error',
-    ref: null,
-    path: [],
-    message,
-    hint: null,
-    file,
-    line: null,
-    column: null,
-  }
+  return { ...unplacedProblem('error', 'unreadable-file', message, null), file }
 }

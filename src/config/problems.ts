@@ -23,6 +23,26 @@ export interface ResourceRef {
   readonly name: string
 }
 
+/** A problem of no resource, to be spread where more is known of its place. */
+export function unplacedProblem(
+  severity: Severity,
+  code: string,
+  message: string,
+  hint: string | null,
+): Problem {
+  return {
+    code,
+    severity,
+    ref: null,
+    path: [],
+    message,
+    hint,
+    file: null,
+    line: null,
+    column: null,
+  }
+}
+
 /** `spec.http[0].route[1].weight` */
 export function formatPath(path: readonly (string | number)[]): string {
   let text = ''

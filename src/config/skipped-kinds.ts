@@ -1,4 +1,4 @@
-import type { Problem } from './problems.ts'
+import { type Problem, unplacedProblem } from './problems.ts'
 import type { ResourceReading } from './resource-reading.ts'
 
 /** Groups whose resources change what a gateway permits or reports: their silence would be noticed late. */
@@ -16,17 +16,9 @@ export function skippedProblems(readings: readonly ResourceReading[]): Problem[]
     if (skipped === null) continue
     counts.set(skipped.kind, (counts.get(skipped.kind) ?? 0) + 1)
     if (!LOUD_GROUPS.has(skipped.apiVersion.split('/')[0] ?? '')) continue
-    problems.push({
-      code: 'unsupported-kind',
-      severity: 'warning',
-      ref: null,
-      path: ['kind'],
-      message: `${skipped.kind} has no effect here: the gateway does not enforce it`,
-      hint: null,
-      file,
-      line,
-      column: null,
-    })
+    const message = `${skipped.kind} has no effect here: the gateway does not enforce it`
+    const problem = unplacedProblem('warning', 'unsupported-kind', message, null)
+    problems.push({ ...problem, path: ['kind'], file, line })
   }
   if (counts.size > 0) problems.push(note(counts))
   return problems
@@ -35,15 +27,5 @@ export function skippedProblems(readings: readonly ResourceReading[]): Problem[]
 function note(counts: ReadonlyMap<string, number>): Problem {
   const kinds = Array.from(counts, ([kind, count]) => `${kind} (${count})`).sort()
   const message = `documents of kinds that the gateway does not read were skipped: ${kinds.join(', ')}`
-  return {
-    code: 'skipped-kinds',
-    severity: 'info',
-    ref: null,
-    path: [],
-    message,
-    hint: null,
-    file: null,
-    line: null,
-    column: null,
-  }
+  return unplacedProblem('info', 'skipped-kinds', message, null)
 }

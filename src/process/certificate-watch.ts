@@ -1,5 +1,5 @@
 import type { CertificateDescription } from '../admin/admin-state.ts'
-import type { Problem } from '../config/problems.ts'
+import { type Problem, unplacedProblem } from '../config/problems.ts'
 import type { CertificateExpiry } from '../telemetry/certificate-stats.ts'
 import type { CertificateFault } from '../tls/server-context.ts'
 
@@ -60,46 +60,29 @@ export class CertificateWatch {
 }
 
 function expiryProblem(
-  { name, usedBy, notAfter }: CertificateDescription,
+  { name, usedBy, notAfter, order }: CertificateDescription,
   now: number,
 ): readonly Problem[] {
   const leftMs = Date.parse(notAfter) - now
   if (notAfter === '' || leftMs >= EXPIRY_NOTICE_MS) return []
+  // Short-lived ones are always near their end; a renewal that fails is a finding of its own.
+  if (order !== undefined && leftMs > 0) return []
   const users = usedBy.join(', ')
   const hint = 'renew it: a new Secret or file is taken without a restart'
   if (leftMs <= 0) {
     const message = `certificate ${name} expired at ${notAfter}: clients of ${users} refuse it`
-    return [problem('certificate-expired', 'error', message, hint)]
+    return [unplacedProblem('error', 'certificate-expired', message, hint)]
   }
   const days = Math.floor(leftMs / DAY_MS)
   const message = `certificate ${name} expires in ${days} days, at ${notAfter}: it is used by ${users}`
-  return [problem('certificate-expires-soon', 'warning', message, hint)]
+  return [unplacedProblem('warning', 'certificate-expires-soon', message, hint)]
 }
 
 function faultProblem({ source, message }: CertificateFault): Problem {
-  return problem(
-    'certificate-unusable',
+  return unplacedProblem(
     'error',
+    'certificate-unusable',
     `certificate ${source}: ${message}; its last good version keeps serving, without one handshakes are refused`,
     'store a certificate and key that belong together',
   )
-}
-
-function problem(
-  code: string,
-  severity: Problem['severity'],
-  message: string,
-  hint: string,
-): Problem {
-  return {
-    code,
-    severity,
-    ref: null,
-    path: [],
-    message,
-    hint,
-    file: null,
-    line: null,
-    column: null,
-  }
 }

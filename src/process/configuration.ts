@@ -5,7 +5,7 @@ import { type CompileInput, type CompileSettings, settingsOf } from '../compile/
 import type { EgressControlSettings } from '../compile/egress/egress-control-settings.ts'
 import { type LimitFlags, NO_LIMIT_FLAGS } from '../compile/limits/limit-table.ts'
 import { findMeshConfig, type MeshConfigSpec, parseMeshConfig } from '../config/mesh-config.ts'
-import type { Problem } from '../config/problems.ts'
+import { type Problem, unplacedProblem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
 import { type LoadCounts, ResourceStore, type SourceFile } from '../config/store.ts'
 import type { ConfigMapView, FilterFactory } from '../filters/filter.ts'
@@ -157,17 +157,9 @@ function readText(path: string, problems: Problem[]): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    problems.push({
-      code: 'unreadable-file',
-      severity: 'error',
-      ref: null,
-      path: [],
-      message: error instanceof Error ? error.message : String(error),
-      hint: 'check the path and its permissions',
-      file: path,
-      line: null,
-      column: null,
-    })
+    const message = error instanceof Error ? error.message : String(error)
+    const hint = 'check the path and its permissions'
+    problems.push({ ...unplacedProblem('error', 'unreadable-file', message, hint), file: path })
     return null
   }
 }

@@ -1,3 +1,4 @@
+import { CONNECTION_HEADERS } from '../base/connection-headers.ts'
 import type { Headers } from '../http/headers.ts'
 import { compileSubstitution, type SubstitutionContext, type ValuePart } from './substitution.ts'
 
@@ -69,20 +70,6 @@ export interface CompiledHeaders {
   /** What could not be compiled; those operations are left out. */
   readonly errors: readonly string[]
 }
-
-/** Names that belong to one connection's framing: writing them could desynchronise the two hops. */
-const FRAMING: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const AUTHORITY = /^[\w.\-:[\]~%!$&'()*+,;=]+$/
@@ -165,7 +152,7 @@ function collectRemove(written: string, removes: string[], errors: string[]): vo
       `invalid header "${written}": header cannot have ":" prefix, and host is not removable`,
     )
   } else if (!TOKEN.test(name)) errors.push(`invalid header name "${written}"`)
-  else if (!FRAMING.has(name)) removes.push(name)
+  else if (!CONNECTION_HEADERS.has(name)) removes.push(name)
 }
 
 /** Collects what can be written; returns the authority asked for, or null. */
@@ -189,7 +176,7 @@ function collectWrites(
     } else if (!TOKEN.test(name)) {
       const reason = name.startsWith(':') ? 'header cannot have ":" prefix' : 'it is no header name'
       errors.push(`invalid header "${written}": ${reason}`)
-    } else if (FRAMING.has(name)) {
+    } else if (CONNECTION_HEADERS.has(name)) {
       errors.push(`invalid header "${written}": it belongs to the connection, not to the message`)
     } else {
       const parts = compileSubstitution(value)

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { parseDocuments } from '../../config/document.ts'
 import { DocumentFindings } from '../../config/document-findings.ts'
 import { DocumentLocation } from '../../config/document-location.ts'
-import { formatPath, type Problem } from '../../config/problems.ts'
+import { formatPath, type Problem, unplacedProblem } from '../../config/problems.ts'
 import { checkShape } from '../../config/shape.ts'
 import { CallProblem, checkCall, type ExplainCall, parseCallUrl } from '../../explain/call.ts'
 import {
@@ -89,17 +89,7 @@ function isError({ severity }: Problem): boolean {
 }
 
 function fileProblem(file: string, message: string, hint: string): Problem {
-  return {
-    code: 'bad-case-file',
-    severity: 'error',
-    ref: null,
-    path: [],
-    message,
-    hint,
-    file,
-    line: null,
-    column: null,
-  }
+  return { ...unplacedProblem('error', 'bad-case-file', message, hint), file }
 }
 
 /** A field table takes null and `[]` for absent: here they would let every request pass. */

@@ -1,26 +1,10 @@
+import { CONNECTION_HEADERS } from '../../base/connection-headers.ts'
 import { parseFormatString } from '../../base/format-string.ts'
 import { isHeaderName } from '../names.ts'
 import type { Place } from './place.ts'
 import type { HeadersSpec } from './virtual-service.ts'
 
 type Operations = NonNullable<HeadersSpec['request']>
-
-/**
- * Framing and hop-by-hop fields (RFC 9110 7.6.1, RFC 9112 6): the proxy writes them for the
- * connection at hand, and a value from configuration would contradict the bytes that follow.
- */
-const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 /** `headers` of a route or of a destination. */
 export function checkHeaders(place: Place, headers: HeadersSpec | undefined): void {
