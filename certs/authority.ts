@@ -84,13 +84,23 @@ export class Authority {
       publicKeyEncoding: { type: 'spki', format: 'der' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     })
+    return { certificate: this.certify(keys.publicKey, hosts, days, use), key: keys.privateKey }
+  }
+
+  /** A certificate (PEM, with the authority's behind it) for a key of somebody else: SPKI as DER. */
+  certify(
+    publicKey: Buffer,
+    hosts: readonly string[],
+    days: number = LEAF_DAYS,
+    use: LeafUse = 'both',
+  ): string {
     const certificate = this.#leaf(hosts, this.#publicKeyPem(), days, use)
     const body = unsigned(certificate)
     const fields = body.value as forge.asn1.Asn1[]
-    fields[SUBJECT_KEY_FIELD] = forge.asn1.fromDer(keys.publicKey.toString('latin1'))
+    fields[SUBJECT_KEY_FIELD] = forge.asn1.fromDer(publicKey.toString('latin1'))
     const signature = bitString(sign('sha256', der(body), this.key))
     const signed = sequence([body, signatureAlgorithm(), signature])
-    return { certificate: pem('CERTIFICATE', signed) + this.certificate, key: keys.privateKey }
+    return pem('CERTIFICATE', signed) + this.certificate
   }
 
   /** A certificate revocation list (PEM) with the given leaves on it; it is good for a day. */

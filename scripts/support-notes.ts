@@ -54,7 +54,9 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
     'spec.servers[].tls.ecdhCurves': works('unknown names are left out'),
   },
   VirtualService: {
-    'spec.http[].mirror.host': works('the copy has -shadow behind its Host, but not with --compat'),
+    'spec.http[].mirror.host': works(
+      'the copy keeps its Host; -shadow with the annotation tidegate.dev/mirror-suffix',
+    ),
     'spec.http[].mirrorPercent': works('deprecated: mirrorPercentage wins over it'),
     'spec.http[].match[].sourceLabels': works('describes the gateway itself, as in Istio'),
     'spec.http[].fault.delay.percent': works('deprecated: counts without percentage'),
@@ -88,6 +90,15 @@ const CONNECTIONS = 'defaultConfig.connectionSettings'
 export const meshNotes: Readonly<Record<string, SupportNote>> = {
   accessLogFile: works(
     '/dev/stdout, /dev/stderr, or a path that is appended to; a rotated file is opened anew on SIGHUP',
+  ),
+  'tlsDefaults.minProtocolVersion': works(
+    'for Gateway servers that end TLS, other than ISTIO_MUTUAL; default TLSV1_2',
+  ),
+  'tlsDefaults.ecdhCurves': works('for Gateway servers and DestinationRule tls'),
+  'tlsDefaults.cipherSuites': works('for Gateway servers and DestinationRule tls; TLS 1.2'),
+  'meshMTLS.minProtocolVersion': works('for ISTIO_MUTUAL of Gateway servers and DestinationRules'),
+  'meshMTLS.cipherSuites': works(
+    'for ISTIO_MUTUAL of Gateway servers and DestinationRules; TLS 1.2',
   ),
   'defaultConfig.gatewayTopology.numTrustedProxies': works(
     'above 0 also lifts the limit of 1000 connections from one address (IPv6: one /64)',

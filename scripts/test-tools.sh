@@ -1,11 +1,24 @@
 #!/bin/sh
-# Finds what the tests need beyond npm packages (redis-server), or installs it on Debian as root.
+# Finds what the tests need beyond npm packages, or installs it on Debian as root.
 set -eu
-command -v redis-server >/dev/null 2>&1 && exit 0
+# Commands, each in the Debian package of the same name.
+tools='redis-server curl wget git'
+
+missing() {
+  for tool in $tools; do
+    command -v "$tool" >/dev/null 2>&1 || printf '%s ' "$tool"
+  done
+}
+
+needed=$(missing)
+[ -z "$needed" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  echo "installing redis-server for the tests"
-  apt-get update -qq >/dev/null && apt-get install -y -qq --no-install-recommends redis-server >/dev/null
-  command -v redis-server >/dev/null 2>&1 && exit 0
+  echo "installing for the tests: $needed"
+  # shellcheck disable=SC2086 # a list of words
+  apt-get update -qq >/dev/null &&
+    apt-get install -y -qq --no-install-recommends $needed >/dev/null
+  needed=$(missing)
+  [ -z "$needed" ] && exit 0
 fi
-echo "the tests need redis-server on PATH: install it (Debian: apt-get install redis-server) and run npm test again" >&2
+echo "the tests need on PATH: ${needed% } (Debian: apt-get install ${needed% }) and run npm test again" >&2
 exit 1

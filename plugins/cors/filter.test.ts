@@ -22,6 +22,7 @@ function compile(value: CorsSetting, action: RouteKind = 'ROUTE'): Filter | null
     },
     {
       configMaps: [],
+      findService: () => 'no services here',
       stringMatcher: (match) => compileStringMatch(match, { ignoreCase: false }),
       report: () => undefined,
     },

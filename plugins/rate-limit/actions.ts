@@ -15,6 +15,8 @@ export interface Action {
   readonly fixedValue: string | null
   /** It may leave its entry out and the descriptor still counts. */
   readonly optional: boolean
+  /** What is the case when it makes no entry, for people: `header x-user is missing`. */
+  readonly absence: string
   /** Appends key and value to `entries`; false voids the whole descriptor. */
   append(exchange: FilterExchange, entries: string[]): ActionOutcome
 }
@@ -23,10 +25,12 @@ export class RequestHeaderAction implements Action {
   readonly key: string
   readonly fixedValue = null
   readonly optional: boolean
+  readonly absence: string
   readonly #header: string
 
   constructor(key: string, header: string, optional: boolean) {
     this.key = key
+    this.absence = `header ${header} is missing`
     this.#header = header.toLowerCase()
     this.optional = optional
   }
@@ -43,10 +47,12 @@ export class QueryParameterAction implements Action {
   readonly key: string
   readonly fixedValue = null
   readonly optional: boolean
+  readonly absence: string
   readonly #parameter: string
 
   constructor(key: string, parameter: string, optional: boolean) {
     this.key = key
+    this.absence = `query parameter ${parameter} is missing`
     this.#parameter = parameter
     this.optional = optional
   }
@@ -59,10 +65,13 @@ export class QueryParameterAction implements Action {
   }
 }
 
+const NO_ADDRESS = 'the client has no IP address'
+
 export class RemoteAddressAction implements Action {
   readonly key = 'remote_address'
   readonly fixedValue = null
   readonly optional = false
+  readonly absence = NO_ADDRESS
 
   append(exchange: FilterExchange, entries: string[]): ActionOutcome {
     if (isIP(exchange.clientAddress) === 0) return false
@@ -75,6 +84,7 @@ export class MaskedRemoteAddressAction implements Action {
   readonly key = 'masked_remote_address'
   readonly fixedValue = null
   readonly optional = false
+  readonly absence = NO_ADDRESS
   readonly #v4Suffix: string
   readonly #v6Suffix: string
 
@@ -99,6 +109,7 @@ export class GenericKeyAction implements Action {
   readonly key: string
   readonly fixedValue: string
   readonly optional = false
+  readonly absence = ''
 
   constructor(key: string, value: string) {
     this.key = key
@@ -116,9 +127,11 @@ export class AbsentAction implements Action {
   readonly key: string
   readonly fixedValue = null
   readonly optional = true
+  readonly absence: string
 
   constructor(key: string) {
     this.key = key
+    this.absence = `there is no metadata for ${key}`
   }
 
   append(): ActionOutcome {
@@ -130,6 +143,7 @@ export class DestinationClusterAction implements Action {
   readonly key = 'destination_cluster'
   readonly fixedValue = null
   readonly optional = false
+  readonly absence = 'the request has no destination cluster'
 
   append(exchange: FilterExchange, entries: string[]): ActionOutcome {
     if (exchange.clusterName === null) return false
@@ -143,12 +157,16 @@ export class MatchAction implements Action {
   readonly key: string
   readonly fixedValue: string
   readonly optional = false
+  readonly absence: string
   readonly #matchers: readonly RequestMatcher[]
   readonly #expected: boolean
 
   constructor(key: string, value: string, matchers: readonly RequestMatcher[], expected: boolean) {
     this.key = key
     this.fixedValue = value
+    this.absence = expected
+      ? `its conditions do not all hold (${key}=${value})`
+      : `its conditions all hold, and expect_match is false (${key}=${value})`
     this.#matchers = matchers
     this.#expected = expected
   }

@@ -159,7 +159,7 @@ export class BatchGroup {
   }
 
   #answerCheck(k: number, granted: number, charged: number): void {
-    const { fit, left, retryMs, resetMs } = this.answers[k]!
+    const { fit, left, retryMs, resetMs, chargedAtUs } = this.answers[k]!
     const { cost } = this.checks[k]!
     for (let j = 0; j < this.#members.length; j++) {
       const member = this.#members[j]!
@@ -169,6 +169,7 @@ export class BatchGroup {
       const behind = charged - Math.min(j + 1, charged)
       const check = member.counting.checks[this.#offsets[j]! + k]!
       check.answer(over, left + behind * cost, retryMs, resetMs)
+      check.countedAtUs = chargedAtUs
     }
   }
 }

@@ -6,6 +6,9 @@ export const REFUND = 2
 /** A fixed window whose key names it: the counters of envoyproxy/ratelimit. */
 export const NAMED_WINDOW = 3
 
+/** Mode of a group that is looked at: answered as if it came now, and not charged. */
+export const LOOK = 9
+
 /** Numbers per check in the answer, which begins with the time in microseconds (two numbers). */
 export const ANSWER_LENGTH = 4
 export const ANSWER_HEAD = 2
@@ -19,8 +22,8 @@ export const NO_COUNTER = -1
  * come one after another. The arithmetic is that of the counters in memory.
  *
  * KEYS: counters, in the order of the checks. ARGV of each group: mode (0 each for itself,
- * 1 all or none, 2 refund), number of checks, number of requests, then of each check: algorithm
- * (0 fixed window, 1 sliding window, 2 GCRA, 3 fixed window named by the key), limit, period in
+ * 1 all or none, 2 refund, 9 look), number of checks, number of requests, then of each check: algorithm
+ * (0 fixed window, 1 sliding window, 2 GCRA, 3 fixed window named by the key, 4 gate), limit, period in
  * microseconds, burst, cost of one request, 1 when it enforces. A refund has for "enforces" the
  * number of requests to return, and for "burst" the time of the charge.
  *
@@ -29,16 +32,19 @@ export const NO_COUNTER = -1
  * would fit, milliseconds until the quota is whole.
  */
 export const BATCH_SCRIPT = `
-local time = redis.call('TIME')
+local call, tonumber, KEYS, ARGV = redis.call, tonumber, KEYS, ARGV
+local floor, ceil, min, max, format = math.floor, math.ceil, math.min, math.max, string.format
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local slices = ${SLICES}
 
-local function whole(number) return string.format('%.0f', number) end
+local function whole(number) return format('%.0f', number) end
+local nowText = whole(now)
 
 local function fits(c, used)
   local room = c.limit - used
   if c.cost == 0 then return room < 0 and 0 or c.n end
-  return math.max(0, math.min(c.n, math.floor(room / c.cost)))
+  return max(0, min(c.n, floor(room / c.cost)))
 end
 
 local fixed = {}
@@ -46,20 +52,20 @@ local fixed = {}
 -- the edge of a window the counter of the one before may still be there.
 function fixed.enter(c)
   if now % c.period >= 3000 then return end
-  local left = redis.call('PTTL', c.key)
-  if left >= 0 and left <= 3 then redis.call('DEL', c.key) end
+  local left = call('PTTL', c.key)
+  if left >= 0 and left <= 3 then call('DEL', c.key) end
 end
 function fixed.look(c)
   if c.with.enter then c.with.enter(c) end
-  c.used = tonumber(redis.call('GET', c.key) or '0')
+  c.used = tonumber(call('GET', c.key) or '0')
   if not c.used then error('WRONGTYPE') end
   c.fit = fits(c, c.used)
 end
 function fixed.charge(c, times)
   local units = times * c.cost
-  c.used = redis.call('INCRBY', c.key, whole(units))
+  c.used = call('INCRBY', c.key, whole(units))
   if c.used == units then
-    redis.call('PEXPIREAT', c.key, whole(math.ceil((now + c.period - now % c.period) / 1000)))
+    call('PEXPIREAT', c.key, whole(ceil((now + c.period - now % c.period) / 1000)))
   end
 end
 function fixed.each(c)
@@ -72,15 +78,15 @@ function fixed.answer(c)
   return c.limit - c.used, left, left
 end
 function fixed.refund(c, times, at)
-  if math.floor(at / c.period) ~= math.floor(now / c.period) then return end
-  if redis.call('EXISTS', c.key) == 1 then redis.call('DECRBY', c.key, whole(times * c.cost)) end
+  if floor(at / c.period) ~= floor(now / c.period) then return end
+  if call('EXISTS', c.key) == 1 then call('DECRBY', c.key, whole(times * c.cost)) end
 end
 
 local named = { look = fixed.look, each = fixed.each, answer = fixed.answer, refund = fixed.refund }
 function named.charge(c, times)
-  c.used = redis.call('INCRBY', c.key, whole(times * c.cost))
+  c.used = call('INCRBY', c.key, whole(times * c.cost))
   if c.used == times * c.cost then
-    redis.call('EXPIRE', c.key, whole(math.ceil(c.period / 1000000)))
+    call('EXPIRE', c.key, whole(ceil(c.period / 1000000)))
   end
 end
 function named.each(c)
@@ -95,7 +101,7 @@ function sliding.look(c)
   c.ids = {}
   c.counts = {}
   c.gone = {}
-  local fields = redis.call('HGETALL', c.key)
+  local fields = call('HGETALL', c.key)
   for j = 1, #fields, 2 do
     local id = tonumber(fields[j])
     if not id then error('WRONGTYPE') end
@@ -114,13 +120,13 @@ function sliding.charge(c, times)
   local units = times * c.cost
   if units == 0 then return end
   local newest = c.ids[#c.ids]
-  local id = math.max(math.floor(now / c.slice), newest or 0)
+  local id = max(floor(now / c.slice), newest or 0)
   if id ~= newest then c.ids[#c.ids + 1] = id end
   c.counts[id] = (c.counts[id] or 0) + units
   c.used = c.used + units
-  redis.call('HINCRBY', c.key, whole(id), whole(units))
-  redis.call('PEXPIRE', c.key, whole(math.ceil((c.period + c.slice) / 1000)))
-  if #c.gone > 0 then redis.call('HDEL', c.key, unpack(c.gone)) end
+  call('HINCRBY', c.key, whole(id), whole(units))
+  call('PEXPIRE', c.key, whole(ceil((c.period + c.slice) / 1000)))
+  if #c.gone > 0 then call('HDEL', c.key, unpack(c.gone)) end
 end
 function sliding.answer(c)
   local missing = c.used + c.cost - c.limit
@@ -136,29 +142,29 @@ function sliding.answer(c)
   return c.limit - c.used, retry, newest and (newest + 1 + slices) * c.slice - now or 0
 end
 function sliding.refund(c, times, at)
-  local id = whole(math.floor(at * slices / c.period))
+  local id = whole(floor(at * slices / c.period))
   local units = times * c.cost
-  if tonumber(redis.call('HGET', c.key, id) or '0') >= units then
-    redis.call('HINCRBY', c.key, id, whole(-units))
+  if tonumber(call('HGET', c.key, id) or '0') >= units then
+    call('HINCRBY', c.key, id, whole(-units))
   end
 end
 
 local gcra = {}
 function gcra.look(c)
-  local level, at = string.match(redis.call('GET', c.key) or '0 0', '^(%d+) (%d+)$')
+  local level, at = string.match(call('GET', c.key) or '0 0', '^(%d+) (%d+)$')
   if not level then error('WRONGTYPE') end
   c.room = c.burst * c.period
-  c.level = math.min(tonumber(level), c.room) - math.max(0, now - tonumber(at)) * c.limit
-  c.level = math.max(0, c.level)
+  c.level = min(tonumber(level), c.room) - max(0, now - tonumber(at)) * c.limit
+  c.level = max(0, c.level)
   if c.cost == 0 then
     c.fit = c.level > c.room and 0 or c.n
   else
-    c.fit = math.min(c.n, math.floor((c.room - c.level) / (c.cost * c.period)))
+    c.fit = min(c.n, floor((c.room - c.level) / (c.cost * c.period)))
   end
 end
 function gcra.store(c)
-  redis.call('SET', c.key, whole(c.level) .. ' ' .. whole(now),
-    'PX', whole(math.ceil(c.level / c.limit / 1000) + 1))
+  call('SET', c.key, whole(c.level) .. ' ' .. nowText,
+    'PX', whole(ceil(c.level / c.limit / 1000) + 1))
 end
 function gcra.charge(c, times)
   if times * c.cost == 0 then return end
@@ -167,16 +173,39 @@ function gcra.charge(c, times)
 end
 function gcra.answer(c)
   local retry = (c.level + c.cost * c.period - c.room) / c.limit
-  return math.floor((c.room - c.level) / c.period), retry, c.level / c.limit
+  return floor((c.room - c.level) / c.period), retry, c.level / c.limit
 end
 function gcra.refund(c, times)
   c.burst = c.n * c.cost + 1e6
   gcra.look(c)
-  c.level = math.max(0, c.level - times * c.cost * c.period)
-  if c.level > 0 then gcra.store(c) else redis.call('DEL', c.key) end
+  c.level = max(0, c.level - times * c.cost * c.period)
+  if c.level > 0 then gcra.store(c) else call('DEL', c.key) end
 end
 
-local algorithms = { ['0'] = fixed, ['1'] = sliding, ['2'] = gcra, ['3'] = named }
+-- No counter: a key that lives as long as nobody is to pass. Its limit in "burst" is milliseconds.
+local gate = {}
+function gate.look(c)
+  c.left = max(0, call('PTTL', c.key))
+  c.fit = c.left > 0 and 0 or c.n
+end
+function gate.charge() end
+function gate.each(c)
+  gate.look(c)
+  if c.burst > c.left then
+    call('SET', c.key, '1', 'PX', whole(c.burst))
+    c.left = c.burst
+    c.fit = 0
+  end
+end
+function gate.answer(c)
+  local left = c.left * 1000
+  return left > 0 and 0 or c.cost, left, left
+end
+function gate.refund() end
+
+local algorithms = {
+  ['0'] = fixed, ['1'] = sliding, ['2'] = gcra, ['3'] = named, ['4'] = gate
+}
 
 local function decide(mode, group)
   if mode == '2' then
@@ -185,6 +214,10 @@ local function decide(mode, group)
       c.fit = 0
       c.with.refund(c, c.last, c.burst)
     end
+    return
+  end
+  if mode == '${LOOK}' then
+    for i = 1, #group do group[i].with.look(group[i]) end
     return
   end
   if mode == '0' then
@@ -203,19 +236,21 @@ local function decide(mode, group)
   for i = 1, #group do
     local c = group[i]
     c.with.look(c)
-    if c.last == 1 then granted = math.min(granted, c.fit) end
+    if c.last == 1 then granted = min(granted, c.fit) end
   end
   for i = 1, #group do
     local c = group[i]
-    local times = math.min(granted, c.fit)
+    local times = min(granted, c.fit)
     if times > 0 and c.cost > 0 then c.with.charge(c, times) end
   end
 end
 
 local reply = { tonumber(time[1]), tonumber(time[2]) }
+local filled = 2
 local at = 1
 local key = 1
-while at <= #ARGV do
+local last = #ARGV
+while at <= last do
   local mode = ARGV[at]
   local n = tonumber(ARGV[at + 2])
   local group = {}
@@ -229,7 +264,12 @@ while at <= #ARGV do
       period = tonumber(ARGV[first + 2]),
       burst = tonumber(ARGV[first + 3]),
       cost = tonumber(ARGV[first + 4]),
-      last = tonumber(ARGV[first + 5])
+      last = tonumber(ARGV[first + 5]),
+      -- Named here so that the table is made as large as it will be.
+      fit = 0,
+      used = 0,
+      level = 0,
+      room = 0
     }
     key = key + 1
   end
@@ -246,10 +286,11 @@ while at <= #ARGV do
     local c = group[i]
     local left, retry, reset = 0, 0, 0
     if ok and mode ~= '2' then left, retry, reset = c.with.answer(c) end
-    reply[#reply + 1] = ok and c.fit or ${NO_COUNTER}
-    reply[#reply + 1] = left
-    reply[#reply + 1] = left < c.cost and math.max(0, math.ceil(retry / 1000)) or 0
-    reply[#reply + 1] = math.ceil(reset / 1000)
+    reply[filled + 1] = ok and c.fit or ${NO_COUNTER}
+    reply[filled + 2] = left
+    reply[filled + 3] = left < c.cost and max(0, ceil(retry / 1000)) or 0
+    reply[filled + 4] = ceil(reset / 1000)
+    filled = filled + ${ANSWER_LENGTH}
   end
 end
 return reply

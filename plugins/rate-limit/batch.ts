@@ -149,12 +149,14 @@ export class Batch {
   }
 }
 
-function keyOf(check: LimitCheck, space: KeySpace, nowMs: number): string {
+/** The key of a check as Redis has it. */
+export function keyOf(check: LimitCheck, space: KeySpace, nowMs: number): string {
   if (isWindowKey(check.key)) return space.envoyPrefix + windowKeyAt(check, nowMs)
   return space.prefix + check.key
 }
 
-function bySlot(keys: readonly string[], space: KeySpace): Map<number, number[]> {
+/** Indexes of the keys that may meet in one call. */
+export function bySlot(keys: readonly string[], space: KeySpace): Map<number, number[]> {
   const slots = new Map<number, number[]>()
   for (let i = 0; i < keys.length; i++) {
     const slot = space.slotOf(keys[i]!)

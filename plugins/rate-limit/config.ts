@@ -4,6 +4,7 @@ import { type DescriptorRule, readDescriptorRule } from './descriptors.ts'
 import { Fields, isJsonObject, type Findings } from './fields.ts'
 import { Fraction, readFraction } from './fraction.ts'
 import { literal } from './literal.ts'
+import { readServiceReference, type ServiceReference } from './service/service-reference.ts'
 
 /** The filter's own settings (Envoy extensions.filters.http.ratelimit.v3.RateLimit). */
 export interface FilterConfig {
@@ -26,6 +27,8 @@ export interface FilterConfig {
   readonly responseHeaders: readonly AddedHeader[]
   /** Replaces what routes and virtual hosts say, when not empty. */
   readonly rules: readonly DescriptorRule[]
+  /** `rate_limit_service`, or null. */
+  readonly service: ServiceReference | null
 }
 
 /** One `HeaderValueOption` that can be applied. */
@@ -81,6 +84,7 @@ export function readFilterConfig(layer: FilterLayer, findings: Findings): Filter
     resourceExhausted: fields.boolean('rateLimitedAsResourceExhausted') === true,
     responseHeaders: readHeaders(fields, 'responseHeadersToAdd'),
     rules: readRules(fields, 'rateLimits'),
+    service: readServiceReference(fields),
   }
   return findings.errors > 0 || type === 'internal' ? null : config
 }
@@ -175,7 +179,8 @@ export function readHeaders(fields: Fields, name: string): readonly AddedHeader[
   return headers
 }
 
-function isFieldValue(text: string): boolean {
+/** No control characters, which would end a field line. */
+export function isFieldValue(text: string): boolean {
   for (const character of text) {
     if ((character < ' ' && character !== '\t') || character === '\x7f') return false
   }

@@ -36,6 +36,10 @@ export interface CounterStore {
   readonly envoyKeys: boolean
   count(counting: Counting): CountResult
   status(): StoreStatus
+  /** Answers the checks as if they came now, charging nothing. False: counters cannot be asked. */
+  look?(checks: readonly LimitCheck[]): Promise<boolean>
+  /** Deletes the counters of the checks. Resolves to how many there were; null: out of reach. */
+  forget?(checks: readonly LimitCheck[]): Promise<number | null>
   close(): Promise<void>
 }
 

@@ -36,6 +36,10 @@ export class CounterTable {
     counter.charge(check, now)
   }
 
+  forget(key: string): boolean {
+    return this.#counters.delete(key)
+  }
+
   /** Second chance: a live counter among the oldest moves to the end. */
   #makeRoom(now: number): void {
     const counters = this.#counters

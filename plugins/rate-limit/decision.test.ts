@@ -7,6 +7,7 @@ const BASE: Limit = {
   quota: fixedQuota(10, 60),
   unlimited: false,
   path: 'a',
+  line: null,
   name: '',
   replaces: [],
   shadowMode: false,

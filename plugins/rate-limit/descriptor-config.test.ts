@@ -118,6 +118,7 @@ descriptors:
     quota: fixedQuota(7, 604_800),
     unlimited: false,
     path: 'a',
+    line: 4,
     name: 'weekly',
     replaces: ['daily'],
     shadowMode: true,

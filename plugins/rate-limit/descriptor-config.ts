@@ -75,7 +75,7 @@ export function parseDescriptorConfig(text: string): DescriptorConfig | Descript
     }
   }
   try {
-    return readRoot(withoutAliases(document))
+    return readRoot(withoutAliases(document), lines)
   } catch (error) {
     if (!(error instanceof Refused)) throw error
     return { error: error.message, line: Math.max(1, lines.linePos(error.offset).line) }
@@ -101,7 +101,14 @@ function withoutAliases(document: Document.Parsed): unknown {
   }
 }
 
-function readRoot(contents: unknown): DescriptorConfig {
+/** The file that descriptors are read from. */
+interface DescriptorSource {
+  /** Characters of a full key that are the domain's. */
+  readonly skip: number
+  readonly lines: LineCounter
+}
+
+function readRoot(contents: unknown, lines: LineCounter): DescriptorConfig {
   if (!isMap(contents)) {
     throw new Refused('error loading config file: not a map', offsetOf(contents))
   }
@@ -109,7 +116,7 @@ function readRoot(contents: unknown): DescriptorConfig {
   const domain = textOf(contents, 'domain')
   if (domain === '') throw new Refused('config file cannot have empty domain', offsetOf(contents))
   const root = new DescriptorNode('', null)
-  readDescriptors(root, contents, `${domain}.`, domain.length + 1)
+  readDescriptors(root, contents, `${domain}.`, { skip: domain.length + 1, lines })
   return { domain, root }
 }
 
@@ -154,24 +161,23 @@ function isLeaf(scalar: Scalar): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
-/** The first `skip` characters of a key are the domain's. */
 function readDescriptors(
   parent: DescriptorNode,
   map: YAMLMap,
   parentKey: string,
-  skip: number,
+  source: DescriptorSource,
 ): void {
   const list = map.get('descriptors')
   if (list === undefined || list === null) return
   if (!isSeq(list)) throw unmarshal('descriptors', offsetOf(list))
-  for (const item of list.items) if (isMap(item)) readDescriptor(parent, item, parentKey, skip)
+  for (const item of list.items) if (isMap(item)) readDescriptor(parent, item, parentKey, source)
 }
 
 function readDescriptor(
   parent: DescriptorNode,
   map: YAMLMap,
   parentKey: string,
-  skip: number,
+  source: DescriptorSource,
 ): void {
   const key = textOf(map, 'key')
   if (key === '') throw new Refused('descriptor has empty key', offsetOf(map))
@@ -184,14 +190,14 @@ function readDescriptor(
       offsetOf(map),
     )
   }
-  const node = new DescriptorNode(literal(key), readLimit(map, fullKey.slice(skip)))
+  const node = new DescriptorNode(literal(key), readLimit(map, fullKey.slice(source.skip), source))
   if (!parent.addChild(literal(value), node, shareThreshold)) {
     throw new Refused(`duplicate descriptor composite key '${fullKey}'`, offsetOf(map))
   }
-  readDescriptors(node, map, `${fullKey}.`, skip)
+  readDescriptors(node, map, `${fullKey}.`, source)
 }
 
-function readLimit(descriptor: YAMLMap, path: string): Limit | null {
+function readLimit(descriptor: YAMLMap, path: string, source: DescriptorSource): Limit | null {
   const map = descriptor.get('rate_limit')
   if (map === undefined || map === null) return null
   if (!isMap(map)) throw unmarshal('rate_limit', offsetOf(map))
@@ -209,6 +215,7 @@ function readLimit(descriptor: YAMLMap, path: string): Limit | null {
     quota: fixedQuota(countOf(map, 'requests_per_unit'), isUnit(unit) ? UNIT_SECONDS[unit] : 0),
     unlimited,
     path,
+    line: lineOf(descriptor, source.lines),
     name,
     replaces: readReplaces(map, name),
     shadowMode: booleanOf(descriptor, 'shadow_mode'),
@@ -257,6 +264,11 @@ function countOf(map: YAMLMap, name: string): number {
 
 function unmarshal(field: string, offset: number): Refused {
   return new Refused(`error loading config file: ${field} has the wrong type`, offset)
+}
+
+/** null for what stands nowhere: anchors and aliases were written out. */
+function lineOf({ range }: YAMLMap, lines: LineCounter): number | null {
+  return range ? lines.linePos(range[0]).line : null
 }
 
 function offsetOf(node: unknown): number {

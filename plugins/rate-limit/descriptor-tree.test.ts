@@ -102,6 +102,7 @@ function build(list: readonly Configured[], into: DescriptorNode): Built[] {
           quota: fixedQuota(1, 60),
           unlimited: false,
           path: 'a',
+          line: null,
           name: `limit-${serial++}`,
           replaces: [],
           shadowMode: false,

@@ -1,3 +1,4 @@
+import { fromBytes } from '../../src/base/latin1.ts'
 import type { Limit } from './limit.ts'
 
 /** A child with `*` in it: every star takes any run of characters, none included. */
@@ -38,6 +39,8 @@ export class DescriptorNode {
   readonly limit: Limit | null
   readonly #children = new Map<string, DescriptorNode>()
   readonly #wildcards: Wildcard[] = []
+  /** Children with the value that a counter is named by; null: by the request's, one for each. */
+  readonly #counted: (readonly [child: DescriptorNode, value: string | null])[] = []
 
   constructor(key: string, limit: Limit | null) {
     this.key = key
@@ -57,10 +60,23 @@ export class DescriptorNode {
     const composite = value === '' ? child.key : `${child.key}_${value}`
     if (this.#children.has(composite)) return false
     this.#children.set(composite, child)
+    const isOne = value !== '' && (shareThreshold || !value.includes('*'))
+    this.#counted.push([child, isOne ? value : null])
     if (composite.includes('*')) {
       this.#wildcards.push(new Wildcard(composite, child, shareThreshold ? value : null))
     }
     return true
+  }
+
+  /** All limits below, each with the entries of its only counter; null: it has one for each value. */
+  *limits(
+    above: readonly string[] | null = [],
+  ): Iterable<readonly [limit: Limit, entries: readonly string[] | null]> {
+    for (const [child, value] of this.#counted) {
+      const entries = above === null || value === null ? null : [...above, child.key, value]
+      if (child.limit !== null) yield [child.limit, entries]
+      yield* child.limits(entries)
+    }
   }
 
   /**
@@ -92,6 +108,23 @@ export class DescriptorNode {
     }
     return possible
   }
+}
+
+/** Why `matchDescriptor` finds no limit, for people. */
+export function explainNoLimit(root: DescriptorNode, described: readonly string[]): string {
+  const entries = [...described]
+  let node = root
+  for (let at = 0; at < entries.length; at += 2) {
+    const entry = `${fromBytes(entries[at] ?? '')}=${fromBytes(entries[at + 1] ?? '')}`
+    const next = node.step(entries, at)
+    if (next === null) return `no descriptor takes the entry ${entry}`
+    const isLast = at + 2 >= entries.length
+    if (isLast) return `the descriptor that takes ${entry} has no rate_limit: nothing is counted`
+    if (next.isLeaf)
+      return `the descriptor that takes ${entry} has none below it for the entries behind`
+    node = next
+  }
+  return 'there are no entries'
 }
 
 /**

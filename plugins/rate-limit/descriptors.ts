@@ -44,6 +44,28 @@ export class DescriptorRule {
     for (const action of this.actions) if (!action.append(exchange, entries)) return null
     return entries.length === 0 ? null : entries
   }
+
+  /** As `describe`, for people: the entries as far as they were made, and what was absent. */
+  trace(exchange: FilterExchange): DescriptorTrace {
+    const entries: string[] = []
+    const left: string[] = []
+    for (const action of this.actions) {
+      const before = entries.length
+      if (!action.append(exchange, entries)) return { entries, failure: action.absence, left }
+      if (entries.length === before) left.push(action.absence)
+    }
+    const failure = entries.length === 0 ? left.join(', ') : null
+    return { entries, failure, left }
+  }
+}
+
+export interface DescriptorTrace {
+  /** Key, value, key, value. */
+  readonly entries: readonly string[]
+  /** Why there is no descriptor, or null. */
+  readonly failure: string | null
+  /** Why entries were left out that may be. */
+  readonly left: readonly string[]
 }
 
 const MAX_STAGE = 10

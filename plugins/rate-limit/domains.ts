@@ -29,6 +29,7 @@ interface DescriptorFile {
  */
 export class DomainCatalog {
   readonly #lastGood = new Map<string, DescriptorConfig>()
+  readonly #origins = new WeakMap<DescriptorNode, SettingOrigin>()
   readonly #byConfigMaps = new WeakMap<readonly ConfigMapView[], readonly DescriptorFile[]>()
 
   /** The descriptors of a domain, or null (reported) when nothing usable defines it. */
@@ -38,12 +39,36 @@ export class DomainCatalog {
     context: FilterCompileContext,
   ): DescriptorNode | null {
     const files = this.#filesOf(context.configMaps)
-    const candidates = files.filter((file) => file.domain === domain)
-    const [file, ...duplicates] = candidates
-    if (file === undefined) {
+    if (!files.some((file) => file.domain === domain)) {
       reportUnknown(domain, files, origin, context)
       return null
     }
+    return this.#served(domain, files, context)
+  }
+
+  /** Whether a file is there for the domain, sound or not. */
+  defines(domain: string, { configMaps }: FilterCompileContext): boolean {
+    return this.#filesOf(configMaps).some((file) => file.domain === domain)
+  }
+
+  /** The descriptors of all domains; what is wrong with their files is reported. */
+  all(context: FilterCompileContext): ReadonlyMap<string, DescriptorNode> {
+    const files = this.#filesOf(context.configMaps)
+    const roots = new Map<string, DescriptorNode>()
+    for (const domain of new Set(files.map((file) => file.domain))) {
+      const root = this.#served(domain, files, context)
+      if (root !== null) roots.set(domain, root)
+    }
+    return roots
+  }
+
+  #served(
+    domain: string,
+    files: readonly DescriptorFile[],
+    context: FilterCompileContext,
+  ): DescriptorNode | null {
+    const [file, ...duplicates] = files.filter((candidate) => candidate.domain === domain)
+    if (file === undefined) return null
     for (const duplicate of duplicates) {
       report(context, duplicate.origin, `duplicate domain '${domain}' in config file`, FIRST_COUNTS)
     }
@@ -52,6 +77,11 @@ export class DomainCatalog {
     const kept = lastGood?.domain === domain ? lastGood : null
     report(context, file.origin, file.error, kept === null ? NOT_LIMITED : LAST_GOOD)
     return kept?.root ?? null
+  }
+
+  /** Where the file of descriptors stands that `find` gave. */
+  originOf(root: DescriptorNode): SettingOrigin | null {
+    return this.#origins.get(root) ?? null
   }
 
   #filesOf(configMaps: readonly ConfigMapView[]): readonly DescriptorFile[] {
@@ -69,8 +99,10 @@ export class DomainCatalog {
     for (const identity of this.#lastGood.keys()) {
       if (!present.has(identity)) this.#lastGood.delete(identity)
     }
-    for (const { identity, config } of files) {
-      if (config !== null) this.#lastGood.set(identity, config)
+    for (const { identity, config, origin } of files) {
+      if (config === null) continue
+      this.#lastGood.set(identity, config)
+      this.#origins.set(config.root, origin)
     }
   }
 }

@@ -13,8 +13,22 @@ import type { DescriptorRule } from './descriptors.ts'
 import { DomainCatalog } from './domains.ts'
 import { Findings } from './fields.ts'
 import { RateLimitFilter } from './filter.ts'
+import { literal } from './literal.ts'
 import { reachesLimit, suggestKey } from './reachability.ts'
+import type { ServedDomains } from './server/served-domains.ts'
+import {
+  EMBEDDED,
+  INSIDE_ONLY,
+  NOBODY,
+  type OutsideParts,
+  ServiceDecisions,
+} from './service/service-decisions.ts'
+import { ServiceFilter } from './service/service-filter.ts'
 import type { RateLimitStats } from './stats.ts'
+import { encodeDomain } from './wire/request-message.ts'
+
+/** Stands for the rules of an external service in metrics: which of them applied it does not say. */
+const EXTERNAL_RULE = 'external'
 
 /** Envoy's global rate limit filter, counted by the gateway itself. */
 export class RateLimitFactory implements FilterFactory {
@@ -24,11 +38,25 @@ export class RateLimitFactory implements FilterFactory {
   readonly #stats: RateLimitStats
   readonly #random: Random
   readonly #domains = new DomainCatalog()
+  readonly #decisions: ServiceDecisions
+  readonly #served: ServedDomains | null
 
-  constructor(store: CounterStore, stats: RateLimitStats, random: Random = systemRandom) {
+  constructor(
+    store: CounterStore,
+    stats: RateLimitStats,
+    random: Random = systemRandom,
+    outside: OutsideParts = INSIDE_ONLY,
+  ) {
     this.#store = store
     this.#stats = stats
     this.#random = random
+    this.#decisions = new ServiceDecisions(outside, this.#domains)
+    this.#served = outside.served
+  }
+
+  begin(context: FilterCompileContext): void {
+    this.#decisions.begin()
+    this.#served?.begin(this.#domains, context)
   }
 
   compile(settings: FilterSettings, context: FilterCompileContext): Filter | null {
@@ -44,8 +72,26 @@ export class RateLimitFactory implements FilterFactory {
       return known
     })
     const domain = route.domain ?? config.domain
-    const root = this.#domains.find(domain, settings.listener.origin, context)
     const rules = route.rules.filter(({ stage }) => stage === config.stage)
+    const decider = this.#decisions.of(config.service, domain, {
+      origin: settings.listener.origin,
+      context,
+    })
+    if (decider === NOBODY) return null
+    if (decider !== EMBEDDED) {
+      if (rules.length === 0) return null
+      return new ServiceFilter(settings.filterName, {
+        config,
+        domain,
+        encodedDomain: encodeDomain(literal(domain)),
+        rules,
+        service: decider,
+        stats: this.#stats,
+        counts: this.#stats.rule(domain, EXTERNAL_RULE, 'global'),
+        random: this.#random,
+      })
+    }
+    const root = this.#domains.find(domain, settings.listener.origin, context)
     if (root === null || rules.length === 0) return null
     const useful = rules.filter((rule) => this.#check(rule, root, domain, context))
     if (useful.length === 0) return null
@@ -53,7 +99,9 @@ export class RateLimitFactory implements FilterFactory {
       config,
       domain,
       root,
+      rootOrigin: this.#domains.originOf(root),
       rules: useful,
+      idleRules: rules.filter((rule) => !useful.includes(rule)),
       store: this.#store,
       stats: this.#stats,
       random: this.#random,

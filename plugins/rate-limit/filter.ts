@@ -4,29 +4,36 @@ import {
   CONTINUE,
   type Filter,
   type FilterExchange,
+  type SettingOrigin,
   type Verdict,
   WAIT,
 } from '../../src/filters/filter.ts'
 import { Headers } from '../../src/filters/headers.ts'
+import type { LimitReport } from '../../src/filters/limit-report.ts'
 import type { FilterConfig } from './config.ts'
-import { counterKey } from './counter-key.ts'
 import { COUNTED, type Counting, type CounterStore, EACH, PENDING } from './counter-store.ts'
 import { decide } from './decision.ts'
 import type { DescriptorRule } from './descriptors.ts'
-import { type DescriptorNode, matchDescriptor } from './descriptor-tree.ts'
+import type { CounterOwnerName, CounterSelection, SelectedCounters } from './counter-selection.ts'
+import type { DescriptorNode } from './descriptor-tree.ts'
+import { describeGlobal, globalCounters, reportGlobal } from './filter-report.ts'
 import { isGrpcRequest, RESOURCE_EXHAUSTED } from './grpc-request.ts'
 import type { Limit } from './limit.ts'
 import { LimitCheck } from './limit-check.ts'
+import { isReplaced, limitKey, matchLimits } from './limit-match.ts'
 import { denialHeaders, xRateLimitLimit } from './response-headers.ts'
 import type { RateLimitStats } from './stats.ts'
-import { windowKey } from './window-key.ts'
 
 /** Everything about one route's limits that configuration decides, and where they are counted. */
 export interface RateLimitPlan {
   readonly config: FilterConfig
   readonly domain: string
   readonly root: DescriptorNode
+  /** Where the descriptor file stands. */
+  readonly rootOrigin: SettingOrigin | null
   readonly rules: readonly DescriptorRule[]
+  /** Rules that can reach no limit: for people, no request is held against them. */
+  readonly idleRules: readonly DescriptorRule[]
   readonly store: CounterStore
   readonly stats: RateLimitStats
   readonly random: Random
@@ -51,10 +58,7 @@ class Check implements Counting {
   /** One more limit, the counter of which `entries` identify. */
   add(limit: Limit, entries: readonly string[], hits: number): void {
     this.limits.push(limit)
-    const { domain, store } = this.#plan
-    const key = store.envoyKeys
-      ? windowKey(domain, entries)
-      : counterKey(domain, entries, limit.quota.periodMs / 1000)
+    const key = limitKey(this.#plan, entries, limit)
     this.checks.push(new LimitCheck(key, limit.quota, hits, !limit.shadowMode))
   }
 
@@ -140,36 +144,37 @@ export class RateLimitFilter implements Filter {
     return answered ? ANSWERED : CONTINUE
   }
 
+  describe(): Readonly<Record<string, unknown>> {
+    return describeGlobal(this.#plan)
+  }
+
+  reportLimits(exchange: FilterExchange, look: boolean): Promise<LimitReport> {
+    return reportGlobal(this.name, this.#plan, { exchange, look })
+  }
+
+  get counterSource(): object {
+    return this.#plan.root
+  }
+
+  counterOwners(): readonly CounterOwnerName[] {
+    return [{ kind: 'domain', name: this.#plan.domain }]
+  }
+
+  countersOf(selection: CounterSelection): SelectedCounters {
+    return globalCounters(this.#plan, selection)
+  }
+
   /** null when no limit applies: nothing is counted, nobody is asked. */
   #checkFor(exchange: FilterExchange): Check | null {
     const { rules, root } = this.#plan
     let check: Check | null = null
-    let replacing = false
-    const matched: { limit: Limit; entries: string[]; hits: number }[] = []
-    for (let i = 0; i < rules.length; i++) {
-      const rule = rules[i]!
-      const entries = rule.describe(exchange)
-      if (entries === null) continue
-      const limit = matchDescriptor(root, entries)
-      if (limit === null) continue
-      if (limit.replaces.length > 0) replacing = true
-      matched.push({ limit, entries, hits: rule.hits })
-    }
+    const matched = matchLimits(rules, root, exchange)
     for (let i = 0; i < matched.length; i++) {
-      const { limit, entries, hits } = matched[i]!
-      if (limit.unlimited || (replacing && isReplaced(limit, matched))) continue
+      const { limit, entries, rule } = matched[i]!
+      if (limit.unlimited || isReplaced(limit, matched)) continue
       check ??= new Check(this.#plan, exchange)
-      check.add(limit, entries, hits)
+      check.add(limit, entries, rule.hits)
     }
     return check
   }
-}
-
-/** Another limit of the same request takes its place. */
-function isReplaced(limit: Limit, matched: readonly { limit: Limit }[]): boolean {
-  if (limit.name === '') return false
-  for (let i = 0; i < matched.length; i++) {
-    if (matched[i]!.limit.replaces.includes(limit.name)) return true
-  }
-  return false
 }

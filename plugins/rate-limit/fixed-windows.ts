@@ -39,6 +39,10 @@ export class FixedWindows {
     check.answer(over, limit - before, left, left)
   }
 
+  forget(key: string): boolean {
+    return this.#counts.delete(key)
+  }
+
   charge(check: LimitCheck, nowMs: number): void {
     this.#answer(check, this.#raise(check.key, check.cost), nowMs)
   }

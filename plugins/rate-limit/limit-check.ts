@@ -4,7 +4,9 @@ export const FIXED_WINDOW = 0
 export const SLIDING_WINDOW = 1
 /** Generic cell rate: `burst` at once, then the limit spread evenly over the period. */
 export const GCRA = 2
-export type Algorithm = typeof FIXED_WINDOW | typeof SLIDING_WINDOW | typeof GCRA
+/** No counter: closed until a moment (Redis only). `burst` milliseconds from now, 0 looks. */
+export const GATE = 4
+export type Algorithm = typeof FIXED_WINDOW | typeof SLIDING_WINDOW | typeof GCRA | typeof GATE
 
 /** A sliding window is counted in this many slices; a slice counts until the whole of it is out. */
 export const SLICES = 20
@@ -18,6 +20,8 @@ export interface Quota {
   readonly periodMs: number
   /** Units admitted at once (GCRA); otherwise as `limit`. */
   readonly burst: number
+  /** Units that may be taken ahead and spent without asking (FIXED_WINDOW only); absent: none. */
+  readonly lease?: number
 }
 
 /** One counter that a request meets: the question to a store, and its answer. */
@@ -37,6 +41,8 @@ export class LimitCheck {
   retryMs: number
   /** Milliseconds until the whole quota is there again (FIXED_WINDOW: until the window ends). */
   resetMs: number
+  /** When Redis counted it, in microseconds on its clock; 0: elsewhere. */
+  countedAtUs: number
 
   constructor(key: string, quota: Quota, cost: number, enforces: boolean) {
     this.key = key
@@ -47,6 +53,7 @@ export class LimitCheck {
     this.remaining = 0
     this.retryMs = 0
     this.resetMs = 0
+    this.countedAtUs = 0
   }
 
   answer(over: boolean, remaining: number, retryMs: number, resetMs: number): void {
@@ -54,5 +61,6 @@ export class LimitCheck {
     this.remaining = Math.max(0, remaining)
     this.retryMs = over ? retryMs : 0
     this.resetMs = resetMs
+    this.countedAtUs = 0
   }
 }

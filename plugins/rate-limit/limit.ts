@@ -24,6 +24,8 @@ export interface Limit {
   readonly unlimited: boolean
   /** Keys and values that lead to it, as configured: `PATH_/limited.user`. */
   readonly path: string
+  /** 1-based line of its descriptor in the file; null: not known (anchors were written out). */
+  readonly line: number | null
   /** '' when it has none. */
   readonly name: string
   /** Names of limits that do not count when this one is matched in the same request. */

@@ -40,10 +40,11 @@ export class LocalRateLimitFactory implements FilterFactory {
     return new LocalRateLimitFilter(settings.filterName, {
       config,
       identity: identityOf(settings, layer),
+      origin: layer.origin,
       store: this.#store,
       connections: this.#connections,
       stats: this.#stats,
-      counts: this.#stats.rule(`${namespace}/${name}`, 'local'),
+      counts: this.#stats.rule(`${namespace}/${name}`, 'local', 'local'),
       random: this.#random,
     })
   }

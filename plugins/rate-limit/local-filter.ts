@@ -4,17 +4,20 @@ import {
   CONTINUE,
   type Filter,
   type FilterExchange,
+  type SettingOrigin,
   type Verdict,
 } from '../../src/filters/filter.ts'
 import { Headers } from '../../src/filters/headers.ts'
+import type { LimitReport } from '../../src/filters/limit-report.ts'
 import type { AddedHeader } from './config.ts'
-import { counterKey } from './counter-key.ts'
+import type { CounterOwnerName, CounterSelection, SelectedCounters } from './counter-selection.ts'
 import { type Counting, EACH } from './counter-store.ts'
 import { wholeSeconds } from './decision.ts'
-import type { DescriptorRule } from './descriptors.ts'
 import { isGrpcRequest, RESOURCE_EXHAUSTED } from './grpc-request.ts'
-import { LimitCheck } from './limit-check.ts'
-import type { LocalConfig, LocalDescriptor } from './local-config.ts'
+import type { LimitCheck } from './limit-check.ts'
+import { type BucketTaker, takeFromBuckets } from './local-buckets.ts'
+import type { LocalConfig } from './local-config.ts'
+import { describeLocal, localCounters, reportLocal } from './local-report.ts'
 import type { MemoryStore } from './memory-store.ts'
 import type { RateLimitStats, RuleStats } from './stats.ts'
 
@@ -23,6 +26,8 @@ export interface LocalPlan {
   readonly config: LocalConfig
   /** Names the buckets: the same after a change of other configuration. */
   readonly identity: string
+  /** Where the message stands. */
+  readonly origin: SettingOrigin
   /** Always this process' own. */
   readonly store: MemoryStore
   readonly connections: ConnectionBuckets
@@ -60,23 +65,40 @@ class Bucket implements Counting {
   failed(): void {}
 }
 
+/** Charges buckets, and remembers which are nearly empty. */
+class CountingTaker implements BucketTaker {
+  readonly #plan: LocalPlan
+
+  constructor(plan: LocalPlan) {
+    this.#plan = plan
+  }
+
+  take(check: LimitCheck): void {
+    const { store, stats, counts } = this.#plan
+    store.count(new Bucket(check))
+    stats.hot.note(counts, check)
+  }
+}
+
 const DETAILS = 'local_rate_limited'
 
 /** Envoy's local rate limit: token buckets of this process. */
 export class LocalRateLimitFilter implements Filter {
   readonly name: string
   readonly #plan: LocalPlan
+  readonly #taker: BucketTaker
 
   constructor(name: string, plan: LocalPlan) {
     this.name = name
     this.#plan = plan
+    this.#taker = new CountingTaker(plan)
   }
 
   onRequest(exchange: FilterExchange): Verdict {
     const { config, random, stats, counts } = this.#plan
     if (!config.enabled.draw(random)) return CONTINUE
     stats.checks++
-    const checks = this.#consume(exchange)
+    const checks = takeFromBuckets(this.#plan, exchange, this.#taker)
     const refusing = checks.at(-1)!
     if (!refusing.over) {
       counts.allowed++
@@ -94,45 +116,24 @@ export class LocalRateLimitFilter implements Filter {
     return ANSWERED
   }
 
-  /** Takes of each matching bucket, slowest first, until one has too little: that is the last one. */
-  #consume(exchange: FilterExchange): readonly LimitCheck[] {
-    const { config } = this.#plan
-    const checks: LimitCheck[] = []
-    const described = describeAll(config.rules, exchange)
-    let matched = false
-    for (const descriptor of config.descriptors) {
-      for (const { entries, hits } of described) {
-        if (!matches(descriptor, entries)) continue
-        matched = true
-        const check = this.#take(exchange, descriptor.entries.length, entries, descriptor, hits)
-        if (check.over && descriptor.shadowMode) continue
-        checks.push(check)
-        if (check.over) return checks
-      }
-    }
-    if (!matched || config.alwaysConsumeDefault) {
-      checks.push(this.#take(exchange, 0, [], config, 1))
-    }
-    // Only shadows matched: they let everybody pass.
-    if (checks.length === 0) checks.push(new LimitCheck('', config.quota, 0, false))
-    return checks
+  describe(): Readonly<Record<string, unknown>> {
+    return describeLocal(this.#plan)
   }
 
-  #take(
-    exchange: FilterExchange,
-    depth: number,
-    entries: readonly string[],
-    { quota }: Pick<LocalDescriptor, 'quota'>,
-    hits: number,
-  ): LimitCheck {
-    const { identity, config, connections, store } = this.#plan
-    const owner = config.perConnection
-      ? `${identity} ${connections.numberOf(exchange.connection)}`
-      : identity
-    const key = counterKey(`local ${owner}`, [String(depth), ...entries], quota.periodMs / 1000)
-    const check = new LimitCheck(key, quota, hits, true)
-    store.count(new Bucket(check))
-    return check
+  reportLimits(exchange: FilterExchange, look: boolean): Promise<LimitReport> {
+    return reportLocal(this.name, this.#plan, { exchange, look })
+  }
+
+  get counterSource(): object {
+    return this
+  }
+
+  counterOwners(): readonly CounterOwnerName[] {
+    return [{ kind: 'policy', name: this.#plan.counts.policy }]
+  }
+
+  countersOf(selection: CounterSelection): SelectedCounters {
+    return localCounters(this.#plan, selection)
   }
 
   #deny(exchange: FilterExchange, check: LimitCheck): void {
@@ -151,37 +152,6 @@ export class LocalRateLimitFilter implements Filter {
     }
     exchange.answer(config.status, headers, DETAILS, 'RL', DETAILS)
   }
-}
-
-interface Described {
-  readonly entries: readonly string[]
-  readonly hits: number
-}
-
-const NOTHING: readonly Described[] = []
-
-function describeAll(
-  rules: readonly DescriptorRule[],
-  exchange: FilterExchange,
-): readonly Described[] {
-  if (rules.length === 0) return NOTHING
-  const described: Described[] = []
-  for (const rule of rules) {
-    const entries = rule.describe(exchange)
-    if (entries !== null) described.push({ entries, hits: rule.hits })
-  }
-  return described
-}
-
-/** Same length, order, keys and values. */
-function matches(descriptor: LocalDescriptor, entries: readonly string[]): boolean {
-  const wanted = descriptor.entries
-  if (wanted.length !== entries.length) return false
-  for (let i = 0; i < wanted.length; i += 2) {
-    if (wanted[i] !== entries[i]) return false
-    if (wanted[i + 1] !== '' && wanted[i + 1] !== entries[i + 1]) return false
-  }
-  return true
 }
 
 function tightestOf(checks: readonly LimitCheck[]): LimitCheck {

@@ -70,9 +70,34 @@ export class MemoryStore implements CounterStore {
     return { kind: 'memory', server: null, available: true, size, evicted, redis: null }
   }
 
+  look(checks: readonly LimitCheck[]): Promise<boolean> {
+    this.lookNow(checks)
+    return Promise.resolve(true)
+  }
+
+  /** As `look`, at once. */
+  lookNow(checks: readonly LimitCheck[]): void {
+    const now = this.#now()
+    for (const check of checks) this.#look(check, now)
+  }
+
+  forget(checks: readonly LimitCheck[]): Promise<number> {
+    let forgotten = 0
+    for (const { key } of checks) if (this.#forgetKey(key)) forgotten++
+    return Promise.resolve(forgotten)
+  }
+
   close(): Promise<void> {
     this.#windows.clear()
     return Promise.resolve()
+  }
+
+  /** A key is asked with one algorithm and period, which whoever knows its name may not know. */
+  #forgetKey(key: string): boolean {
+    let found = this.#gcra.forget(key)
+    if (this.#sliding.forget(key)) found = true
+    for (const window of this.#windows.values()) if (window.forget(key)) found = true
+    return found
   }
 
   #countAlone(check: LimitCheck, now: number): void {

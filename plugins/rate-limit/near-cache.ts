@@ -7,7 +7,7 @@ const MAX_DENIALS = 100_000
  * A denial is asked about again after this long: counters may be deleted by hand or lost with their
  * server, and a year is a long window.
  */
-const MAX_TRUST_MS = 5000
+export const MAX_TRUST_MS = 5000
 
 /** In a cluster a counter may be charged for a moment by a request that another node refuses. */
 export const CLUSTER_TRUST_MS = 250
@@ -86,6 +86,11 @@ export class NearCache {
       Math.ceil(known.resetAt - now),
     )
     return true
+  }
+
+  /** True when the counter was known to be used up. */
+  forget(key: string): boolean {
+    return this.#denials.delete(key)
   }
 
   clear(): void {

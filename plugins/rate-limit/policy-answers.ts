@@ -4,6 +4,7 @@ import { RESOURCE_EXHAUSTED } from './grpc-request.ts'
 import type { LimitCheck } from './limit-check.ts'
 import type { PolicyRule } from './policy-rule.ts'
 import type { HeaderStyle } from './policy-settings.ts'
+import type { PolicyUpstream } from './policy-upstream.ts'
 
 /** One limit of a rule and how the request stands with it. */
 export interface RuleCheck {
@@ -94,6 +95,30 @@ export function denial(
   }
   return { headers, body, details: `request_rate_limited_by[${rule.label}]` }
 }
+
+/** Answer to a request for a host that asked not to be asked for `closedMs`. */
+export function upstreamDenial(
+  { label, answers }: Pick<PolicyUpstream, 'label' | 'answers'>,
+  host: string,
+  closedMs: number,
+  isGrpc: boolean,
+): Denial {
+  const headers = new Headers()
+  headers.add('x-envoy-ratelimited', 'true')
+  headers.add('retry-after', String(wholeSeconds(closedMs)))
+  if (answers.ruleHeader) headers.add('x-tidegate-rate-limited-by', label)
+  let body = ''
+  if (isGrpc) {
+    headers.add('grpc-status', RESOURCE_EXHAUSTED)
+    headers.add('grpc-retry-pushback-ms', String(Math.ceil(closedMs)))
+  } else if (answers.problemJson) {
+    headers.add('content-type', 'application/problem+json')
+    body = UPSTREAM_PROBLEM
+  }
+  return { headers, body, details: `request_rate_limited_by_upstream[${host}]` }
+}
+
+const UPSTREAM_PROBLEM = `{"type":"${QUOTA_EXCEEDED}","title":"Too Many Requests","status":429,"detail":"the limit is that of the upstream"}`
 
 const REDUCED_CAPACITY =
   'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { Cidr } from '../../src/base/cidr.ts'
+import { fromBytes } from '../../src/base/latin1.ts'
 import type {
   FilterCompileContext,
   FilterExchange,
@@ -11,13 +12,23 @@ import { combinedHeader, queryValue } from './request-values.ts'
 
 /** One condition of a rule. */
 export interface PolicyCondition {
+  /** For people: `header x-plan exact free`. */
+  readonly text: string
+  /** What tells its counters apart (`source`, `headers.x-user`); null: it has no distinct values. */
+  readonly distinctName: string | null
   /** False: the rule does not apply. A distinct value is appended to `values`. */
   append(exchange: FilterExchange, values: string[]): boolean
+  /** The distinct value that requests with this one have, or null when none can. */
+  distinctValue(text: string): string | null
 }
 
 type Part = 'header' | 'query' | 'method' | 'path'
 
+const FIELDS = { header: 'headers', query: 'queryParams' } as const
+
 class ValueCondition implements PolicyCondition {
+  readonly text: string
+  readonly distinctName: string | null
   readonly #part: Part
   readonly #name: string
   /** null: being there is all that counts. */
@@ -31,6 +42,14 @@ class ValueCondition implements PolicyCondition {
     this.#matcher = matcher
     this.#invert = spec.invert === true
     this.#distinct = spec.distinct === true
+    const place =
+      part === 'header' || part === 'query' ? `${FIELDS[part]}.${fromBytes(name)}` : part
+    this.text = `${place} ${conditionText(spec)}`
+    this.distinctName = this.#distinct ? place : null
+  }
+
+  distinctValue(text: string): string {
+    return literal(text)
   }
 
   append(exchange: FilterExchange, values: string[]): boolean {
@@ -61,6 +80,8 @@ const IPV4_PREFIX = 32
 const IPV6_PREFIX = 64
 
 class SourceCondition implements PolicyCondition {
+  readonly text: string
+  readonly distinctName: string | null
   readonly #blocks: readonly Cidr[]
   readonly #invert: boolean
   readonly #distinct: boolean
@@ -73,18 +94,30 @@ class SourceCondition implements PolicyCondition {
     this.#distinct = spec.distinct === true
     this.#ipv4Suffix = `/${spec.ipv4PrefixLength ?? IPV4_PREFIX}`
     this.#ipv6Suffix = `/${spec.ipv6PrefixLength ?? IPV6_PREFIX}`
+    const where = spec.invert === true ? 'source not in' : 'source in'
+    this.text = this.#blocks.length === 0 ? 'source' : `${where} ${(spec.cidrs ?? []).join(', ')}`
+    this.distinctName = this.#distinct ? 'source' : null
+  }
+
+  /** An address, or a block as answers name it. */
+  distinctValue(text: string): string | null {
+    return this.#blockOf(text.split('/', 1)[0] ?? '')
   }
 
   append({ clientAddress }: FilterExchange, values: string[]): boolean {
     if (this.#blocks.length > 0 && this.#isInside(clientAddress) === this.#invert) return false
     if (!this.#distinct) return true
-    const family = isIP(clientAddress)
-    if (family === 0) return false
-    const suffix = family === 4 ? this.#ipv4Suffix : this.#ipv6Suffix
-    const block = Cidr.parse(clientAddress + suffix)
+    const block = this.#blockOf(clientAddress)
     if (block === null) return false
-    values.push(block.toString())
+    values.push(block)
     return true
+  }
+
+  #blockOf(address: string): string | null {
+    const family = isIP(address)
+    if (family === 0) return null
+    const suffix = family === 4 ? this.#ipv4Suffix : this.#ipv6Suffix
+    return Cidr.parse(address + suffix)?.toString() ?? null
   }
 
   #isInside(address: string): boolean {
@@ -115,6 +148,11 @@ export function compileConditions(
   }
   if (match.source !== undefined) conditions.push(new SourceCondition(match.source))
   return conditions
+}
+
+function conditionText(spec: ValueSpec): string {
+  const wanted = Object.entries(stringMatch(spec)).map(([kind, value]) => `${kind} ${value}`)
+  return `${spec.invert === true ? 'not ' : ''}${wanted[0] ?? 'present'}`
 }
 
 function hasMatch({ exact, prefix, regex }: ValueSpec): boolean {

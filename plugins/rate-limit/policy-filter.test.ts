@@ -21,6 +21,7 @@ const ORIGIN = {
 
 const CONTEXT: FilterCompileContext = {
   configMaps: [],
+  findService: () => 'no services here',
   stringMatcher: (match) => compileStringMatch(match, { ignoreCase: false }),
   report: ({ message }) => expect.unreachable(message),
 }
@@ -198,8 +199,10 @@ test('its settings can be looked at', () => {
         rule: 'default/p0/r',
         shadow: false,
         onFailure: 'local',
+        queue: null,
         limits: [{ algorithm: 'gcra', requests: 5, periodMs: 1000, burst: 5 }],
       },
     ],
+    upstreams: [],
   })
 })

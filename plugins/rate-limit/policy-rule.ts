@@ -10,9 +10,11 @@ import type {
   LimitSpec,
   OnFailure,
   PolicySettings,
+  QueueSpec,
   RuleSpec,
 } from './policy-settings.ts'
 import type { RateLimitStats, RuleStats } from './stats.ts'
+import type { QueueSettings } from './waiting-room.ts'
 
 const ALGORITHMS = {
   gcra: GCRA,
@@ -25,7 +27,7 @@ const DEFAULT_TIMEOUT_MS = 20
 
 /** A limit of a rule, under the name that answers give it. */
 interface NamedQuota {
-  readonly quota: Quota
+  readonly quota: Quota & { readonly lease: number }
   /** `per-client`, with the seconds of the window behind it where a rule has several. */
   readonly label: string
   readonly algorithm: AlgorithmName
@@ -59,6 +61,32 @@ export interface PolicyAnswers {
   readonly ruleHeader: boolean
 }
 
+export function answersOf({ spec: { response } }: PolicySettings): PolicyAnswers {
+  return {
+    headers: response?.headers ?? 'draft-03',
+    problemJson: response?.problemJson === true,
+    ruleHeader: response?.ruleHeader === true,
+  }
+}
+
+const DEFAULT_MAX_WAIT_MS = 2000
+const DEFAULT_MAX_WAITING = 100
+
+/** null: nobody waits. */
+export function queueOf(spec: QueueSpec | undefined): QueueSettings | null {
+  if (spec === undefined) return null
+  return {
+    maxWaitMs: parseDurationMs(spec.maxWait ?? '') ?? DEFAULT_MAX_WAIT_MS,
+    maxRequests: spec.maxRequests ?? DEFAULT_MAX_WAITING,
+  }
+}
+
+export interface RuleTrace {
+  /** The condition that fails, or null: the rule applies. */
+  readonly failure: string | null
+  readonly values: readonly string[]
+}
+
 /** One rule of a RateLimitPolicy. Shared by all routes of the policy. */
 export class PolicyRule {
   readonly name: string
@@ -66,6 +94,8 @@ export class PolicyRule {
   readonly label: string
   readonly shadow: boolean
   readonly onFailure: OnFailure
+  /** Requests that do not fit wait here; null: they are refused. */
+  readonly queue: QueueSettings | null
   readonly answers: PolicyAnswers
   readonly timeoutMs: number
   readonly stats: RuleStats
@@ -87,11 +117,8 @@ export class PolicyRule {
     this.label = `${this.#policy}/${this.name}`
     this.shadow = spec.shadow === true
     this.onFailure = shared.onFailure ?? 'local'
-    this.answers = {
-      headers: shared.response?.headers ?? 'draft-03',
-      problemJson: shared.response?.problemJson === true,
-      ruleHeader: shared.response?.ruleHeader === true,
-    }
+    this.answers = answersOf(policy)
+    this.queue = this.shadow ? null : queueOf(spec.queue)
     this.timeoutMs = Math.ceil(parseDurationMs(shared.timeout ?? '') ?? DEFAULT_TIMEOUT_MS)
     this.stats = stats.rule(this.#policy, this.name)
     this.quotas = quotasOf(this.name, spec.limits ?? [], shared.algorithm ?? 'gcra')
@@ -116,6 +143,35 @@ export class PolicyRule {
     }
   }
 
+  /** Names of the values that tell its counters apart, in order; empty: it has one for each limit. */
+  get distinctNames(): readonly string[] {
+    return this.#conditions.map(({ distinctName }) => distinctName).filter((name) => name !== null)
+  }
+
+  /** As `check`, for people: the condition that does not hold, and distinct values as far as read. */
+  trace(exchange: FilterExchange): RuleTrace {
+    const values: string[] = []
+    for (const condition of this.#conditions) {
+      if (!condition.append(exchange, values)) return { failure: condition.text, values }
+    }
+    return { failure: null, values }
+  }
+
+  /** The counters of distinct values, given by name; null: one is missing, or no request has it. */
+  countersOf(given: ReadonlyMap<string, string>): readonly LimitCheck[] | null {
+    const values: string[] = [this.name]
+    for (const condition of this.#conditions) {
+      if (condition.distinctName === null) continue
+      const value = condition.distinctValue(given.get(condition.distinctName) ?? '')
+      if (value === null || !given.has(condition.distinctName)) return null
+      values.push(value)
+    }
+    return this.quotas.map(
+      ({ quota, algorithm }) =>
+        new LimitCheck(this.#key(quota, algorithm, values), quota, 1, !this.shadow),
+    )
+  }
+
   #key({ periodMs }: Quota, algorithm: AlgorithmName, values: readonly string[]): string {
     return counterKey(`RateLimitPolicy ${algorithm} ${this.#policy}`, values, periodMs / 1000)
   }
@@ -130,7 +186,8 @@ function quotasOf(
     const { requests = 1, per = '1s', algorithm = inherited } = limit
     const periodMs = parseDurationMs(per) ?? 1000
     const burst = algorithm === 'gcra' ? (limit.burst ?? requests) : requests
-    const quota = { algorithm: ALGORITHMS[algorithm], limit: requests, periodMs, burst }
+    const lease = limit.lease?.maximum ?? 0
+    const quota = { algorithm: ALGORITHMS[algorithm], limit: requests, periodMs, burst, lease }
     return { quota, algorithm, label: limits.length === 1 ? rule : `${rule}-${per}` }
   })
 }

@@ -8,7 +8,20 @@ export interface PolicySpec {
     readonly problemJson?: boolean
     readonly ruleHeader?: boolean
   }
+  readonly upstream?: UpstreamSpec
   readonly rules?: readonly RuleSpec[]
+}
+
+/** What hosts of the target say of their own limits. */
+export interface UpstreamSpec {
+  readonly obey?: boolean
+  readonly maxDelay?: string
+  readonly queue?: QueueSpec
+}
+
+export interface QueueSpec {
+  readonly maxWait?: string
+  readonly maxRequests?: number
 }
 
 export type AlgorithmName = 'gcra' | 'fixedWindow' | 'slidingWindow'
@@ -21,12 +34,14 @@ export interface RuleSpec {
   readonly limits?: readonly LimitSpec[]
   readonly cost?: CostSpec
   readonly shadow?: boolean
+  readonly queue?: QueueSpec
 }
 
 export interface LimitSpec {
   readonly requests?: number
   readonly per?: string
   readonly burst?: number
+  readonly lease?: { readonly maximum?: number }
   readonly algorithm?: AlgorithmName
 }
 

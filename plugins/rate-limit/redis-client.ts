@@ -55,6 +55,8 @@ export interface RedisLink {
   /** Names the server of a slot: calls to one are one round trip. */
   nodeOf(slot: number): string
   decide(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>
+  /** Deletes keys of one slot; how many there were. */
+  remove(keys: readonly string[]): Promise<number>
   /** Names of all that beat on the key lately. */
   heartbeat(key: string, name: string, lifetimeMs: number): Promise<readonly string[]>
   /** Takes a name from the key of heartbeats, without waiting. */
@@ -64,8 +66,7 @@ export interface RedisLink {
 
 /** Connects at once and keeps trying until closed. */
 export function connectRedis(topology: RedisTopology, events: LinkEvents): RedisLink {
-  const client =
-    topology.kind === 'cluster' ? clusterClient(topology) : new Redis(serverOptions(topology))
+  const client = redisClient(topology)
   client.defineCommand('tidegateBatch', { lua: BATCH_SCRIPT })
   client.defineCommand('tidegateHeartbeat', { lua: HEARTBEAT_SCRIPT })
   const link = new ClientLink(client)
@@ -78,6 +79,11 @@ export function connectRedis(topology: RedisTopology, events: LinkEvents): Redis
   })
   client.on('error', (error: Error) => events.failed(error))
   return link
+}
+
+/** A client that connects at once, queues nothing while it is away and repeats nothing. */
+export function redisClient(topology: RedisTopology): Redis | Cluster {
+  return topology.kind === 'cluster' ? clusterClient(topology) : new Redis(serverOptions(topology))
 }
 
 /** What connections to one server and to those of a cluster have in common. */
@@ -210,6 +216,10 @@ class ClientLink implements RedisLink {
 
   decide(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]> {
     return this.#client.tidegateBatch(keys.length, ...keys, ...args)
+  }
+
+  remove(keys: readonly string[]): Promise<number> {
+    return this.#client.del(...keys)
   }
 
   heartbeat(key: string, name: string, lifetimeMs: number): Promise<readonly string[]> {

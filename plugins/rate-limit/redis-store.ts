@@ -14,8 +14,10 @@ import {
 } from './counter-store.ts'
 import { Deadline, Deadlines } from './deadlines.ts'
 import { Heartbeat, type ReplicaShare } from './heartbeat.ts'
-import { CLUSTER_TRUST_MS, NearCache } from './near-cache.ts'
+import type { LimitCheck } from './limit-check.ts'
+import { CLUSTER_TRUST_MS, MAX_TRUST_MS, NearCache } from './near-cache.ts'
 import { connectRedis, type RedisLink } from './redis-client.ts'
+import { forgetInRedis, lookInRedis } from './redis-inspection.ts'
 import { describeTopology, parseRedisUrl } from './topology.ts'
 
 export type Log = (level: 'info' | 'warn' | 'error', message: string) => void
@@ -97,6 +99,7 @@ export class RedisStore implements CounterStore {
   readonly #breaker: Breaker
   readonly #heartbeat: Heartbeat
   readonly #near: NearCache
+  readonly #recheckMs: number
   readonly envoyKeys: boolean
   #flight = new Flight()
   #flights = 0
@@ -125,7 +128,8 @@ export class RedisStore implements CounterStore {
       },
     })
     this.#link = link
-    this.#near = new NearCache(topology.kind === 'cluster' ? CLUSTER_TRUST_MS : undefined)
+    this.#recheckMs = topology.kind === 'cluster' ? CLUSTER_TRUST_MS : MAX_TRUST_MS
+    this.#near = new NearCache(this.#recheckMs)
     const { prefix, envoyPrefix } = topology
     this.#space = { prefix, envoyPrefix, slotOf: (key) => link.slotOf(key) }
     this.#heartbeat = new Heartbeat(link, prefix)
@@ -138,6 +142,11 @@ export class RedisStore implements CounterStore {
   /** How many replicas count here, as far as is known. */
   get share(): ReplicaShare {
     return this.#heartbeat
+  }
+
+  /** A counter that was known to be used up is asked about again after so many milliseconds. */
+  get recheckMs(): number {
+    return this.#recheckMs
   }
 
   count(counting: Counting): CountResult {
@@ -172,6 +181,26 @@ export class RedisStore implements CounterStore {
       evicted: 0,
       redis: this.#redisStatus(),
     }
+  }
+
+  /** Gives units back that a check took. Nobody waits for it: lost while Redis is away. */
+  giveBack(check: LimitCheck, chargedAtUs: number): void {
+    if (!this.#isAvailable()) return
+    this.#flight.batch.addRefund({ check, requests: 1, chargedAtUs })
+    this.#scheduleFlush()
+  }
+
+  look(checks: readonly LimitCheck[]): Promise<boolean> {
+    return this.#isAvailable() ? lookInRedis(this.#link, this.#space, checks) : NOT_ASKED
+  }
+
+  async forget(checks: readonly LimitCheck[]): Promise<number | null> {
+    const forgotten = this.#isAvailable()
+      ? await forgetInRedis(this.#link, this.#space, checks)
+      : null
+    // Behind the deletion: an answer that was on its way may have denied meanwhile.
+    if (forgotten !== null) for (const { key } of checks) this.#near.forget(key)
+    return forgotten
   }
 
   async close(): Promise<void> {
@@ -323,6 +352,7 @@ export class RedisStore implements CounterStore {
 }
 
 const NONE: readonly number[] = []
+const NOT_ASKED = Promise.resolve(false)
 
 /** Error codes and server messages; neither holds the URL's password. */
 function reasonOf(error: unknown): string {

@@ -13,15 +13,16 @@ export function xRateLimitLimit(limits: readonly Limit[], tightest: number): str
   return text
 }
 
-/** Fields of a denial. */
+/** Fields of a denial; `more` (name, value, ...) is what an external service adds. */
 export function denialHeaders(
   config: FilterConfig,
   limits: readonly Limit[],
   decision: Decision,
+  more: readonly string[] = NONE,
 ): Headers {
   const headers = new Headers()
   if (config.envoyRateLimitedHeader) headers.add('x-envoy-ratelimited', 'true')
-  if (config.xRateLimitHeaders) {
+  if (config.xRateLimitHeaders && limits.length > 0) {
     headers.add('x-ratelimit-limit', xRateLimitLimit(limits, decision.tightest))
     headers.add('x-ratelimit-remaining', String(decision.remaining))
     headers.add('x-ratelimit-reset', String(decision.resetSeconds))
@@ -30,8 +31,13 @@ export function denialHeaders(
     if (append) headers.add(name, value)
     else headers.set(name, value)
   }
-  if (config.retryAfterHeader && !headers.has('retry-after')) {
-    headers.add('retry-after', String(decision.retryAfterSeconds))
+  for (let i = 0; i + 1 < more.length; i += 2) headers.add(more[i]!, more[i + 1]!)
+  // An external service may not say how long.
+  const { retryAfterSeconds } = decision
+  if (config.retryAfterHeader && retryAfterSeconds > 0 && !headers.has('retry-after')) {
+    headers.add('retry-after', String(retryAfterSeconds))
   }
   return headers
 }
+
+const NONE: readonly string[] = []

@@ -1,21 +1,34 @@
 import { HotKeys } from './hot-keys.ts'
 import type { Limit } from './limit.ts'
 
+/** A rule of a RateLimitPolicy, a limit of a descriptor file, or buckets of this process. */
+export type LimitKind = 'policy' | 'global' | 'local'
+
 /** What one rule or limit did. Labels come from configuration alone. */
 export class RuleStats {
   /** `namespace/name` of a RateLimitPolicy, or the domain of a descriptor file. */
   readonly policy: string
   readonly rule: string
+  readonly kind: LimitKind
   allowed = 0
   limited = 0
   /** Would have been limited by a rule that only looks on. */
   shadowed = 0
   /** Decided without the store. */
   unavailable = 0
+  /** Requests that wait for the limit to admit them, at this moment. */
+  queued = 0
+  /** Requests that waited so far. */
+  waits = 0
+  /** How long they did, in milliseconds altogether. */
+  waitedMs = 0
+  /** How often an upstream said that it must not be asked for a while. */
+  closings = 0
 
-  constructor(policy: string, rule: string) {
+  constructor(policy: string, rule: string, kind: LimitKind = 'policy') {
     this.policy = policy
     this.rule = rule
+    this.kind = kind
   }
 }
 
@@ -39,12 +52,12 @@ export class RateLimitStats {
   readonly #others = new RuleStats('other', 'other')
 
   /** The counters of a rule: the same ones after a change of configuration. */
-  rule(policy: string, rule: string): RuleStats {
+  rule(policy: string, rule: string, kind: LimitKind = 'policy'): RuleStats {
     const key = `${policy} ${rule}`
     let stats = this.#rules.get(key)
     if (stats === undefined) {
       if (this.#rules.size >= MAX_RULES) return this.#others
-      stats = new RuleStats(policy, rule)
+      stats = new RuleStats(policy, rule, kind)
       this.#rules.set(key, stats)
     }
     return stats
@@ -54,7 +67,7 @@ export class RateLimitStats {
   limit(domain: string, limit: Limit): RuleStats {
     let stats = this.#limits.get(limit)
     if (stats === undefined) {
-      stats = this.rule(domain, limit.path)
+      stats = this.rule(domain, limit.path, 'global')
       this.#limits.set(limit, stats)
     }
     return stats

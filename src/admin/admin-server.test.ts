@@ -86,6 +86,7 @@ function snapshotOf(): Snapshot {
     ],
     cumulativeWeights: [1, 4],
     sticky: null,
+    preferences: null,
     rewrite: PathRewrite.literal('/v2'),
     rewriteAuthority: null,
     timeoutMs: 5000,

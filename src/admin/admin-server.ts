@@ -16,6 +16,12 @@ import {
   type ServerAddress,
 } from './http-server.ts'
 import { PAGE_POLICY, renderPage } from './page.ts'
+import {
+  explainedLimits,
+  type LimitAnswer,
+  resetLimits,
+  topLimits,
+} from './rate-limit-endpoints.ts'
 import { clustersText, filterStats, listenersText } from './text-views.ts'
 
 export interface AdminServerOptions extends ServerAddress {
@@ -83,6 +89,11 @@ function text({ reply }: Call, body: string): string {
   return body
 }
 
+function answered(call: Call, { status, body }: LimitAnswer): unknown {
+  call.reply.code(status)
+  return typeof body === 'string' ? text(call, body) : body
+}
+
 const wantsJson = ({ query }: Call): boolean => parameter(query, 'format') === 'json'
 
 const READING: Readonly<Record<string, Endpoint>> = {
@@ -145,6 +156,9 @@ const READING: Readonly<Record<string, Endpoint>> = {
     state.egress?.() ?? refuse(call.reply, 'this process has no egress proxy'),
   '/ratelimit': (state, call) =>
     state.rateLimits?.() ?? refuse(call.reply, 'this process limits no requests'),
+  '/ratelimit/top': async (state, call) => answered(call, await topLimits(state, call.query)),
+  '/ratelimit/explain': async (state, call) =>
+    answered(call, await explainedLimits(state, call.query)),
   '/dns': (state, call) => {
     const given = Object.hasOwn(call.query, 'advertise') ? call.query['advertise'] : undefined
     const advertise = given === undefined ? [] : [given].flat()
@@ -188,6 +202,7 @@ const ACTING: Readonly<Record<string, Endpoint>> = {
     state.drain(parameter(call.query, 'graceful') !== null)
     return text(call, 'OK\n')
   },
+  '/ratelimit/reset': async (state, call) => answered(call, await resetLimits(state, call.query)),
   '/healthcheck/fail': (state, call) => {
     state.failHealthcheck(true)
     return text(call, 'OK\n')

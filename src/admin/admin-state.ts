@@ -3,6 +3,13 @@ import type { Problem } from '../config/problems.ts'
 import type { CallProblem, ExplainCall } from '../explain/call.ts'
 import type { DnsReport } from '../explain/dns-records.ts'
 import type { Explanation } from '../explain/explanation.ts'
+import type { LimitExplanation } from '../explain/limit-explanation.ts'
+import type {
+  HotLimit,
+  LimitReset,
+  LimitResetOutcome,
+  LimitResetProblem,
+} from '../filters/limit-report.ts'
 import type { EgressActivity } from '../telemetry/egress-watch.ts'
 import type { RateLimitCounts } from '../telemetry/rate-limit-stats.ts'
 import type { RateLimitStoreState } from '../telemetry/rate-limit-store.ts'
@@ -44,6 +51,23 @@ export interface CertificateDescription {
   readonly notAfter: string
   /** Why it could not be loaded, or ''. */
   readonly problem: string
+  /** How it is ordered by ACME; absent: it is not. */
+  readonly order?: OrderDescription
+}
+
+/** How a certificate that is ordered by ACME stands. */
+export interface OrderDescription {
+  /** URL of the ACME server's directory. */
+  readonly directory: string
+  /** `http-01` or `tls-alpn-01`. */
+  readonly challenge: string
+  /** `not-ordered`: no store is given. `failed`: the last order did, another one will follow. */
+  readonly state: 'not-ordered' | 'pending' | 'ordering' | 'valid' | 'failed'
+  /** When it is renewed, ISO 8601, or ''. */
+  readonly renewAt: string
+  /** When it is tried again after a failure, ISO 8601, or ''. */
+  readonly nextAttemptAt: string
+  readonly lastError: string
 }
 
 /** A TLS connection that was not served. */
@@ -147,6 +171,12 @@ export interface AdminState {
   egress?(): EgressActivity
   /** Where rate limits are counted and what each rule did; absent: nothing limits here. */
   rateLimits?(): RateLimitActivity
+  /** Counters met near or over their limit, as they stand now, the worst first. */
+  hotLimits?(): Promise<readonly HotLimit[]>
+  /** Which limits a request meets, charging nothing; null before the first snapshot. */
+  explainLimits?(call: ExplainCall): Promise<LimitExplanation | CallProblem | null>
+  /** Forgets counters. */
+  resetLimits?(asked: LimitReset): Promise<LimitResetOutcome | LimitResetProblem>
   /** Records of Gateway hosts; `advertise` stands in for what was given at the start. null: no configuration yet. */
   dns?(advertise: readonly string[]): DnsReport | null
   certificates(): readonly CertificateDescription[]

@@ -11,7 +11,7 @@ import type {
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { HostTable } from '../routing/host-table.ts'
-import type { CertificateSource } from '../tls/plan.ts'
+import type { ServerCertificateSource } from '../tls/plan.ts'
 import type { FixedLimit } from './admin-state.ts'
 import type { ClusterRules } from './cluster-rules.ts'
 import { type Description, describeRoute } from './describe-route.ts'
@@ -132,7 +132,7 @@ function describeTrust(source: NonNullable<TlsChainPlan['tls']['client']>['ca'])
 }
 
 /** Where it comes from; neither certificate nor key. */
-function describeCertificate(source: CertificateSource): Description {
+function describeCertificate(source: ServerCertificateSource): Description {
   return { kind: source.kind, name: source.name }
 }
 

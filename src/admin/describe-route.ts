@@ -98,6 +98,7 @@ function describeAction(action: RouteAction): Description {
                 backoffMs: action.retry.backoffMs,
                 anyMethod: action.retry.anyMethod,
                 avoidsTried: action.retry.avoidsTried,
+                remoteLocalities: action.retry.remoteLocalities,
               },
         mirrors: action.mirrors === null ? null : action.mirrors.map(describeMirror),
       }

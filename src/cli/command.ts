@@ -7,6 +7,7 @@ import { egressCommand } from './egress-command.ts'
 import { explainCommand } from './explain-command.ts'
 import { getCommand } from './get-command.ts'
 import { healthcheckCommand } from './healthcheck-command.ts'
+import { limitCommand } from './limit-command.ts'
 import { proxyConfigCommand } from './proxy-config-command.ts'
 import { routeTestCommand } from './route-test-command.ts'
 import { runVerb } from './run-command.ts'
@@ -63,6 +64,7 @@ function program(): Command {
     routeTestCommand(),
     explainCommand(),
     egressCommand(),
+    limitCommand(),
     dnsCommand(),
     proxyConfigCommand(),
     getCommand(),

@@ -32,7 +32,7 @@ export function egressFlags(): readonly Option[] {
     ).default('allow'),
     new Option(
       '--egress-users <[ns/]secret>',
-      'Secret with the users of Proxy-Authorization at the egress proxy',
+      'Secret with the users of Proxy-Authorization and SOCKS5 at the egress proxy',
     ),
   ]
 }

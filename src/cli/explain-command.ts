@@ -5,7 +5,7 @@ import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
 import { usageError } from './exit.ts'
 import { explain } from './explain.ts'
 import { outputOption, parseOutput, repeatable } from './flag-options.ts'
-import { parseAddress, parseLabels } from './flag-values.ts'
+import { parseAddress, parseBlock, parseLabels, parseLocalityFlag } from './flag-values.ts'
 
 interface ExplainFlags {
   config: string[]
@@ -20,6 +20,8 @@ interface ExplainFlags {
   domain: string
   meshConfig?: string
   compat?: boolean
+  trustedProxy: string[]
+  locality?: string
   output: string
 }
 
@@ -53,6 +55,11 @@ export function explainCommand(): Command {
     new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
     new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
     new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
+    repeatable(
+      '--trusted-proxy <cidr>',
+      'proxies in front whose forwarding headers are believed; else as numTrustedProxies says',
+    ),
+    new Option('--locality <region/zone/subzone>', 'own locality, for locality-aware balancing'),
     outputOption(),
   ]
   for (const option of options) command.addOption(option)
@@ -66,11 +73,16 @@ export function explainCommand(): Command {
       domain: flags.domain,
       meshConfig: flags.meshConfig ?? null,
       compat: flags.compat ?? false,
+      trustedProxies: flags.trustedProxy.map((text) => parseBlock('--trusted-proxy', text)),
+      ...(flags.locality === undefined ? {} : { locality: parseLocalityFlag(flags.locality) }),
     })
   })
 }
 
-function callOf(method: string, url: string, flags: ExplainFlags): ExplainCall {
+/** Flags that describe a request. */
+export type CallFlags = Pick<ExplainFlags, 'header' | 'sni' | 'port' | 'egress' | 'from'>
+
+export function callOf(method: string, url: string, flags: CallFlags): ExplainCall {
   const headers = headersOf(flags.header)
   if (headers instanceof CallProblem) throw usageError(headers.message, '--header', headers.hint)
   const port = flags.port === undefined ? null : parsePort(flags.port)

@@ -4,7 +4,7 @@ import { describeSnapshot } from '../admin/config-dump.ts'
 import { describeResources, type ResourceDescription } from '../admin/describe-resources.ts'
 import type { ClusterDescription } from '../clusters/description.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
-import { describeCertificates } from '../process/certificates.ts'
+import { describeCertificates, NOTHING_ORDERED } from '../process/certificates.ts'
 import type { LoadedConfiguration } from '../process/configuration.ts'
 import { FIXED_LIMITS } from '../process/fixed-limits.ts'
 import { adminJson } from './admin-call.ts'
@@ -92,7 +92,7 @@ export class OfflineView implements GatewayView {
   }
 
   async certificates(): Promise<readonly CertificateDescription[]> {
-    return describeCertificates(this.#loaded.snapshot)
+    return describeCertificates(this.#loaded.snapshot, NOTHING_ORDERED)
   }
 
   async resources(kind: string): Promise<ServedResources> {

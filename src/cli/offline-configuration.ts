@@ -11,7 +11,13 @@ export interface OfflineOptions {
   readonly namespace: string
   readonly domain: string
   readonly meshConfig: string | null
+  /** Descriptor file or folder of envoyproxy/ratelimit; absent or null: ConfigMaps alone. */
+  readonly rateLimitConfig?: string | null
   readonly compat: boolean
+  /** CIDRs; none when absent. */
+  readonly trustedProxies?: readonly string[]
+  /** Own `region/zone/subzone`; absent: not known, and that is no finding. */
+  readonly locality?: string
 }
 
 /** Reads and compiles files as a gateway would, without serving them. Throws for a path that is not there. */
@@ -22,12 +28,13 @@ export async function loadOffline(
 ): Promise<LoadedConfiguration> {
   requirePaths(paths, flag)
   if (options.meshConfig !== null) requirePaths([options.meshConfig], '--mesh-config')
+  if (options.rateLimitConfig) requirePaths([options.rateLimitConfig], '--rate-limit-config')
   const filters = BuiltInFilters.forCompilation()
   const source = await startFileSource({ paths, watch: false, onChange: () => undefined })
   try {
     const configuration = new Configuration({
       ...options,
-      rateLimitConfig: null,
+      rateLimitConfig: options.rateLimitConfig ?? null,
       filterFactories: filters.factories,
     })
     return configuration.load(await source.read())

@@ -94,6 +94,19 @@ const flags: [line: string, env: NodeJS.ProcessEnv, expected: Partial<RunOptions
   ['--redis redis://r', { REDIS_URL: 'redis://r' }, { redisUrl: 'redis://r' }],
   ['--rate-limit-config d', { TIDEGATE_RATE_LIMIT_CONFIG: 'd' }, { rateLimitConfig: 'd' }],
   [
+    '--rate-limit-mode external',
+    { TIDEGATE_RATE_LIMIT_MODE: 'external' },
+    { rateLimitMode: 'external' },
+  ],
+  [
+    '--rate-limit-server 127.0.0.1:8081 --rate-limit-server-headers',
+    {
+      TIDEGATE_RATE_LIMIT_SERVER: '127.0.0.1:8081',
+      TIDEGATE_RATE_LIMIT_SERVER_HEADERS: 'true',
+    },
+    { rateLimitServer: { listen: { host: '127.0.0.1', port: 8081 }, responseHeaders: true } },
+  ],
+  [
     '--trusted-proxy 10.0.0.0/8 --trusted-proxy ::1',
     { TIDEGATE_TRUSTED_PROXY: '10.0.0.0/8 ::1' },
     { trustedProxies: ['10.0.0.0/8', '::1'] },
@@ -193,6 +206,9 @@ describe('what cannot be meant is a usage error', () => {
     '--log-level loud',
     '--log-format xml',
     '--redis http://x',
+    '--rate-limit-mode sometimes',
+    '--rate-limit-server off',
+    '--rate-limit-server-headers',
     '--limit head-bytes',
     '--limit nonsense=1',
   ])('%s', (line) => {

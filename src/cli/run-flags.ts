@@ -6,6 +6,7 @@ import {
   type RunOptions,
   STDOUT_FD,
 } from '../process/run-options.ts'
+import { acmeFlags, acmeSettingsOf, type RawAcmeFlags } from './acme-flags.ts'
 import { dnsFlags, dnsSettingsOf, type RawDnsFlags } from './dns-flags.ts'
 import { egressFlags, egressOptionsOf, type RawEgressFlags } from './egress-flags.ts'
 import { usageError } from './exit.ts'
@@ -22,8 +23,9 @@ import {
   parseRedisUrl,
   parseResolver,
 } from './flag-values.ts'
+import { type RawRateLimitFlags, rateLimitFlags, rateLimitOptionsOf } from './rate-limit-flags.ts'
 
-interface RawRunFlags extends RawEgressFlags, RawDnsFlags {
+interface RawRunFlags extends RawRateLimitFlags, RawEgressFlags, RawDnsFlags, RawAcmeFlags {
   config: string[]
   watch: boolean
   labels: string[]
@@ -97,6 +99,8 @@ export function addRunFlags(command: Command): Command {
       '--rate-limit-config <path>',
       'rate limit descriptor file or folder, beside those in ConfigMaps',
     ),
+    ...rateLimitFlags(),
+    ...acmeFlags(),
     repeatable(
       '--trusted-proxy <cidr>',
       'proxies in front whose forwarding headers are believed; else as numTrustedProxies says',
@@ -139,7 +143,7 @@ const REPEATABLE = [
   'limit',
   'plugin',
 ] as const
-const BOOLEAN = ['watch', 'compat', 'strict'] as const
+const BOOLEAN = ['watch', 'compat', 'strict', 'rateLimitServerHeaders', 'acmeAcceptTerms'] as const
 
 /** Flags as given; those not given come from the environment. */
 export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptions {
@@ -157,11 +161,13 @@ export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptio
     egressAllow: flags.egressAllow.map((text) => parseBlock('--egress-allow', text)),
     ...egressOptionsOf(flags, flags.namespace),
     ...dnsSettingsOf(flags),
+    ...acmeSettingsOf(flags),
     resolvers: flags.resolver.map(parseResolver),
     meshConfig: flags.meshConfig ?? null,
     ...(flags.meshCerts === undefined ? {} : { meshCertificates: flags.meshCerts }),
     redisUrl: flags.redis === undefined ? null : parseRedisUrl(flags.redis),
     rateLimitConfig: flags.rateLimitConfig ?? null,
+    ...rateLimitOptionsOf(flags),
     trustedProxies: flags.trustedProxy.map((text) => parseBlock('--trusted-proxy', text)),
     limits: parseLimits(flags.limit),
     admin: parseOptionalAddress('--admin', flags.admin),

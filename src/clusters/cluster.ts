@@ -19,6 +19,7 @@ import { forget, HealthChecks, type HealthSubject } from './health/health-checks
 import type { HealthCheckPlan } from './health/plan.ts'
 import { ProbeSlots } from './health/probe-slots.ts'
 import { createPicker, pickUntried, type Picker } from './lb/picker.ts'
+import { RemoteRetries } from './lb/remote-retries.ts'
 import { OutlierDetection, type OutlierSubject } from './outlier-detection.ts'
 import type { PickContext } from './pick.ts'
 import type { ClusterPlan, EndpointPlan } from './plan.ts'
@@ -59,6 +60,7 @@ export class Cluster implements OutlierSubject, HealthSubject {
   /** null: every endpoint has its full weight. */
   #warmup: Warmup | null
   #picker: Picker | null
+  #remoteRetries: RemoteRetries | null
   /** The last picker, for its position. */
   #previousPicker: Picker | null
   #outlier: OutlierDetection | null
@@ -81,6 +83,7 @@ export class Cluster implements OutlierSubject, HealthSubject {
     this.#levels = []
     this.#warmup = null
     this.#picker = null
+    this.#remoteRetries = null
     this.#previousPicker = null
     this.#outlier = null
     this.#outlierTimer = null
@@ -227,6 +230,10 @@ export class Cluster implements OutlierSubject, HealthSubject {
   pickEndpoint(context: PickContext): Endpoint | null {
     if (this.#warmup !== null) this.#warmUp(this.#warmup)
     this.#picker ??= this.#buildPicker()
+    if (context.tried !== null && context.preferences?.remoteRetries === true) {
+      this.#remoteRetries ??= new RemoteRetries(this.#plan, this.#levels, this.#random)
+      return this.#remoteRetries.pick(context) ?? pickUntried(this.#picker, context)
+    }
     return pickUntried(this.#picker, context)
   }
 
@@ -304,6 +311,7 @@ export class Cluster implements OutlierSubject, HealthSubject {
   #dropPicker(): void {
     this.#previousPicker = this.#picker ?? this.#previousPicker
     this.#picker = null
+    this.#remoteRetries = null
   }
 
   /** The endpoints a cluster begins with are warm: only those that join others grow. */

@@ -15,7 +15,7 @@ import type { HealthCheckPlan } from './health/plan.ts'
 import type { ClusterPlan } from './plan.ts'
 
 /** Server names one endpoint keeps connections for, where the name follows the request's Host. */
-const MAX_HOSTS_PER_ENDPOINT = 1_000
+export const MAX_HOSTS_PER_ENDPOINT = 1_000
 
 /** Which pool of an endpoint a request travels in: by protocol, and by TLS server name. */
 export class EndpointPools {

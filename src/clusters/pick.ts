@@ -1,4 +1,13 @@
 import type { ProxiedClient } from '../upstream/proxy-header.ts'
+import type { HashKeyPlan } from './plan.ts'
+
+/** What a route asks of the load balancers of its clusters. */
+export interface PickPreferences {
+  /** What consistent hashing looks at, every key that the request has; null: the cluster's own. */
+  readonly hashKeys: readonly HashKeyPlan[] | null
+  /** A retry goes to failover levels that were not tried, as long as there are some. */
+  readonly remoteRetries: boolean
+}
 
 /**
  * What a load balancer may ask about the request it picks an endpoint for. Implemented by the
@@ -9,6 +18,8 @@ export interface PickContext {
   readonly clientAddress: string
   /** Endpoints (`address:port`) that earlier attempts of this exchange used, or null. */
   readonly tried: readonly string[] | null
+  /** Of the request's route. Absent or null: the cluster decides everything. */
+  readonly preferences?: PickPreferences | null
   /** Whose PROXY header the connection begins with, where it begins with one. Absent: our own. */
   readonly connection?: ProxiedClient
   /** All values of a request header, comma-joined, or null. */

@@ -22,6 +22,8 @@ export interface EndpointPlan {
   readonly locality: string
   /** Failover level, 0 first (localityLbSetting). Absent: 0. */
   readonly priority?: number
+  /** `ns/NAMESPACE/sa/ACCOUNT`: as whom its workload runs (Pod serviceAccountName). Absent: unknown. */
+  readonly identity?: string
   /** What its locality as a whole weighs (localityLbSetting.distribute). Absent: endpoints share by their own weights. */
   readonly localityWeight?: number
 }

@@ -114,10 +114,10 @@ export class ClusterBook {
       this.#settings,
       this.#findings,
     )
-    const { meshCertificates } = this.#settings
+    const { meshCertificates, mesh } = this.#settings
     const tls = upstreamTls(
       passing ? null : policy.tls,
-      { service, port: port.number, subset: subsetName, meshCertificates },
+      { service, port: port.number, subset: subsetName, meshCertificates, mesh },
       this.#credentials,
       this.#findings,
     )

@@ -4,6 +4,7 @@ import type { ListenerPlan } from '../snapshot/listener-plan.ts'
 import { ClusterBook } from './clusters.ts'
 import { type CompileInput, type CompileResult, settingsOf } from './compile-input.ts'
 import { Credentials } from './credentials.ts'
+import { reportDefaultExports, withDefaultExports } from './default-exports.ts'
 import { Destinations } from './destinations.ts'
 import { egressAddresses } from './egress/egress-addresses.ts'
 import { EgressHttp } from './egress/egress-http.ts'
@@ -15,7 +16,9 @@ import { parentProxy } from './egress/parent-proxy.ts'
 import { egressPolicy, unknownHost } from './egress/unknown-host.ts'
 import { NO_RULE_SETTINGS } from './envoy-filters-scope.ts'
 import { EnvoyFilterIndex } from './envoy-filters.ts'
+import { FilterServices } from './filter-services.ts'
 import { Findings } from './findings.ts'
+import { AcmeSources } from './gateway/acme-sources.ts'
 import { Bindings, reportBindings } from './gateway/bindings.ts'
 import { groupServers } from './gateway/gateway-servers.ts'
 import { HttpTables } from './gateway/http-table.ts'
@@ -40,10 +43,12 @@ import type { FiltersFor } from './routes/virtual-host-builder.ts'
  * an equal snapshot, whatever the order of the resources.
  */
 export function compileSnapshot(input: CompileInput): CompileResult {
-  const parts = assemble({ ...input, set: orderedSet(input.set) })
+  const set = withDefaultExports(orderedSet(input.set), input.meshConfig)
+  const parts = assemble({ ...input, set })
   const listeners = compileListeners(parts)
   const egress = compileEgress(parts)
   const { registry, findings } = parts
+  reportDefaultExports(input.meshConfig, findings)
   parts.filters.finish()
   parts.policies.finish()
   parts.rules.reportUnused((host) => registry.all().some((one) => hostCovers(host, one.host)))
@@ -73,7 +78,8 @@ function assemble(input: CompileInput) {
   const delegation = new Delegation(set.virtualServices, settings, findings)
   const httpRules = new HttpRules({ delegation, actions, settings, findings })
   const bindings = new Bindings(set.virtualServices, delegation, settings, findings)
-  const filters = filterIndex(input, settings.rootNamespace, findings)
+  const services = new FilterServices(registry, rules)
+  const filters = filterIndex(input, settings.rootNamespace, { services, findings })
   const policies = new RateLimitPolicies(set, findings)
   const filtersFor: FiltersFor = (scope, rule = NO_RULE_SETTINGS) =>
     filters.filtersFor(scope, policies.added(scope, rule))
@@ -112,6 +118,7 @@ function compileListeners(parts: Parts): readonly ListenerPlan[] {
     destinations,
     settings,
     findings,
+    acme: new AcmeSources(groups, findings),
   })
   const listeners = new Listeners({ tables, chains, bindings, destinations, findings }).build(
     groups,
@@ -153,7 +160,7 @@ function compileEgress(parts: Parts): EgressPlan {
 function filterIndex(
   input: CompileInput,
   rootNamespace: string,
-  findings: Findings,
+  { services, findings }: { readonly services: FilterServices; readonly findings: Findings },
 ): EnvoyFilterIndex {
   const configMaps = input.set.configMaps.map(({ metadata, spec, location }) => ({
     namespace: metadata.namespace,
@@ -169,6 +176,7 @@ function filterIndex(
     rootNamespace,
     factories: input.filterFactories,
     configMaps: [...(input.rateLimitConfigs ?? []), ...configMaps],
+    services,
     report: (problem) => findings.add(problem),
   })
 }

@@ -72,6 +72,8 @@ export interface ClusterPatch {
   readonly type: 'cluster'
   readonly source: PatchSource
   readonly name: string
+  /** The cluster, in lowerCamelCase. */
+  readonly value: JsonObject
 }
 
 export type Patch = HttpFilterPatch | RoutePatch | ClusterPatch
@@ -267,8 +269,8 @@ function pick(value: JsonObject, fields: readonly string[], prefix: string): Pic
 function readCluster(source: PatchSource, unsupported: ReportUnsupported): ClusterPatch | null {
   const value = source.spec.patch?.value
   const name = isJsonObject(value) ? value['name'] : null
-  if (source.spec.patch?.operation === 'ADD' && typeof name === 'string') {
-    return { type: 'cluster', source, name }
+  if (source.spec.patch?.operation === 'ADD' && isJsonObject(value) && typeof name === 'string') {
+    return { type: 'cluster', source, name, value: canonicalObject(value) }
   }
   unsupported(source, ['applyTo'], 'CLUSTER patches are not applied', hintForTarget('CLUSTER'))
   return null

@@ -51,9 +51,13 @@ export class PatchReporter {
   }
 
   /** What filter factories see while they compile. */
-  contextFor(configMaps: readonly ConfigMapView[]): FilterCompileContext {
+  contextFor(
+    configMaps: readonly ConfigMapView[],
+    findService: FilterCompileContext['findService'],
+  ): FilterCompileContext {
     return {
       configMaps,
+      findService,
       stringMatcher: (match) => compileStringMatch(match, { ignoreCase: false }),
       report: ({ code, severity, origin, message, hint }) => {
         const { kind, namespace, name, path } = origin

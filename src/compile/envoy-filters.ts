@@ -8,6 +8,7 @@ import type {
   FilterLayer,
   FilterSettings,
   RuleField,
+  ServiceAddress,
 } from '../filters/filter.ts'
 import { isJsonObject } from './envoy-filters-canonical.ts'
 import { buildChain, type HttpChain } from './envoy-filters-chain.ts'
@@ -30,6 +31,7 @@ import { NO_RULE_SETTINGS, type RouteScope, type RuleSettings } from './envoy-fi
 import { excludedByProxy, labelsMatch, selectEnvoyFilters } from './envoy-filters-select.ts'
 import { explainMiss } from './envoy-filters-unmatched.ts'
 import { hintForTarget } from './envoy-filters-unsupported.ts'
+import { addedCluster, type FilterServices } from './filter-services.ts'
 
 export interface EnvoyFilterInput {
   readonly set: ResourceSet
@@ -39,6 +41,8 @@ export interface EnvoyFilterInput {
   readonly rootNamespace: string
   readonly factories: readonly FilterFactory[]
   readonly configMaps: readonly ConfigMapView[]
+  /** Services by Istio's cluster name. Absent: none is known. */
+  readonly services?: FilterServices
   report(problem: Problem): void
 }
 
@@ -79,12 +83,19 @@ export class EnvoyFilterIndex {
   constructor(input: EnvoyFilterInput) {
     this.#input = input
     this.#reporter = new PatchReporter((problem) => input.report(problem))
-    this.#context = this.#reporter.contextFor(input.configMaps)
+    this.#context = this.#reporter.contextFor(input.configMaps, (name) => this.#findService(name))
     for (const factory of input.factories) {
       if (factory.field !== undefined) this.#fieldFactories.set(factory.field, factory)
     }
     this.#indexGateways()
     this.#readFilters()
+    for (const factory of input.factories) factory.begin?.(this.#context)
+  }
+
+  #findService(clusterName: string): readonly ServiceAddress[] | string {
+    const added = this.#clusters.find(({ name }) => name === clusterName)
+    if (added !== undefined) return addedCluster(added.value)
+    return this.#input.services?.find(clusterName) ?? `no cluster "${clusterName}" is known`
   }
 
   /**

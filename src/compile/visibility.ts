@@ -25,6 +25,16 @@ export function visibilityFrom(
   return exportTo.includes(proxyNamespace) ? 'exported' : 'hidden'
 }
 
+/** The namespaces that exportTo of a resource in `namespace` names; null: all. */
+export function audienceOf(
+  exportTo: readonly string[] | undefined,
+  namespace: string,
+): ReadonlySet<string> | null {
+  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return null
+  const named = exportTo.filter((name) => name !== '~')
+  return new Set(named.map((name) => (name === '.' ? namespace : name)))
+}
+
 /** Visible resources as Istio lists them: private ones, then those exported by name, then public ones. */
 export function visibleInOrder<T extends Resource<{ readonly exportTo?: readonly string[] }>>(
   resources: readonly T[],

@@ -18,7 +18,7 @@ import type { Responder } from './responder.ts'
 export const MAX_TCP_CONNECTIONS = 256
 /** RFC 7766 6.2.3: a connection on which nothing happens. */
 const IDLE_TIMEOUT_MS = 10_000
-const MAX_CONNECTION_MS = 120_000
+export const MAX_CONNECTION_MS = 120_000
 const LENGTH_BYTES = 2
 /** With port 0: the system's free TCP port may be taken for UDP. */
 const BIND_TRIES = 5

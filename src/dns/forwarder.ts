@@ -24,7 +24,7 @@ const MAX_SERVERS = 3
 /** Questions being asked at the same time, each with a socket; more fail at once. */
 export const MAX_FORWARDS = 512
 /** Longer answers are passed on and not kept. */
-const MAX_KEPT_BYTES = 4_096
+export const MAX_KEPT_BYTES = 4_096
 const MAX_ID = 65_536
 
 export interface ForwarderOptions {

@@ -52,20 +52,22 @@ function subsetOf(plan: ClusterPlan): string | null {
 }
 
 function planned(plan: ClusterPlan): readonly ExplainedEndpoint[] {
-  return plan.endpoints.map(({ address, port, weight, locality }) => ({
+  return plan.endpoints.map(({ address, port, weight, locality, priority = 0 }) => ({
     address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
     weight,
     locality,
+    priority,
     health: 'unknown',
     returnsInMs: 0,
   }))
 }
 
 function running({ endpoints }: ClusterDescription): readonly ExplainedEndpoint[] {
-  return endpoints.map(({ address, weight, locality, health, returnsInMs }) => ({
+  return endpoints.map(({ address, weight, locality, priority = 0, health, returnsInMs }) => ({
     address,
     weight,
     locality,
+    priority,
     health,
     returnsInMs,
   }))

@@ -4,7 +4,7 @@ import type { ResourceSet } from '../config/resource-set.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { Elsewhere } from './elsewhere.ts'
-import type { Explanation } from './explanation.ts'
+import type { ExplainedFailure, Explanation } from './explanation.ts'
 import type { Decided } from './decided.ts'
 import type { BoundSocket } from './gateway-listener.ts'
 import type { WrittenServer } from './gateway-servers.ts'
@@ -20,6 +20,8 @@ export interface ExplainSource {
   readonly live: boolean
   /** What a running gateway listens on at this moment; empty for files. */
   readonly bound: readonly BoundSocket[]
+  /** Failed TLS handshakes it remembers, newest first; absent for files. */
+  readonly failedHandshakes?: readonly ExplainedFailure[]
   /** Servers whose Secret is not among the resources answer as if it were: routes are asked about. */
   readonly assumeSecrets?: boolean
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { withDefaultExports } from '../compile/default-exports.ts'
 import { visibleInOrder } from '../compile/visibility.ts'
 import type { CompileSettings } from '../compile/compile-input.ts'
 import type { ServiceSpec } from '../config/kinds/kubernetes.ts'
@@ -32,9 +33,10 @@ export function dnsNames(
   settings: CompileSettings,
   gatewayHosts: readonly DnsHost[],
 ): readonly DnsName[] {
+  const { serviceEntries } = withDefaultExports(set, settings.mesh)
   return [
     ...set.services.flatMap((service) => serviceName(service, settings.domain)),
-    ...visibleInOrder(set.serviceEntries, settings.namespace).flatMap(entryNames),
+    ...visibleInOrder(serviceEntries, settings.namespace).flatMap(entryNames),
     ...gatewayHosts.flatMap(gatewayName),
   ]
 }

@@ -1,11 +1,12 @@
 import { isIP } from 'node:net'
+import { howToShow, whyHidden } from '../base/hidden-by.ts'
 import { fromBytes } from '../base/latin1.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import { Refusal } from '../http/refusal.ts'
 import { NoRoute, refusedOutright, decideIn } from '../proxy/decision.ts'
 import {
   type EgressAsk,
-  hidingSidecar,
+  hidingRule,
   passesUndeclared,
   policyFor,
   undeclaredHost,
@@ -107,7 +108,7 @@ export class EgressExplainer {
     const { request } = accepted
     const { clusters, source } = this.#context
     const declared = knownHost(plan, host, port)
-    const hiddenBy = declared === null ? '' : hidingSidecar(ask, declared)
+    const hiddenBy = declared === null ? '' : hidingRule(ask, declared)
     const known = hiddenBy === '' ? declared : null
     const virtualHost = known ?? undeclaredHost(ask)
     const decision = decideIn(virtualHost, request)
@@ -182,7 +183,7 @@ export class EgressExplainer {
 
   /** A host nobody declared on this port: who declares it on another, and what is spelled alike. */
   #unknownHints({ askedHost: host, port }: EgressAsk, hiddenBy: string): readonly string[] {
-    if (hiddenBy !== '') return [`Sidecar ${hiddenBy} of this client does not import ${host}`]
+    if (hiddenBy !== '') return [whyHidden(hiddenBy)]
     const { egress } = this.#context.source.snapshot
     const tables = [...egress.http, ...egress.tunnels, ...egress.tunnelRules]
     const ports = new Set(
@@ -199,7 +200,7 @@ export class EgressExplainer {
   #tunnel(ask: EgressAsk): EgressFinding {
     const { plan, askedHost: host, port } = ask
     const declared = knownTunnel(plan, host, port)
-    const hiddenBy = declared === null ? '' : hidingSidecar(ask, null)
+    const hiddenBy = declared === null ? '' : hidingRule(ask, null)
     const known = hiddenBy === '' ? declared : null
     const found = {
       virtualHost: null,
@@ -256,10 +257,9 @@ export class EgressExplainer {
   }
 }
 
-function hidden({ askedHost, port }: EgressAsk, sidecar: string): Finding['outcome'] {
-  const reason = `egress to ${askedHost}:${port} is blocked: Sidecar ${sidecar} of this client does not list the host, and the policy is REGISTRY_ONLY`
-  const hints = [`list it under spec.egress[].hosts of Sidecar ${sidecar}`]
-  return refused({ status: 403, flag: '', reason }, hints)
+function hidden({ askedHost, port }: EgressAsk, hiddenBy: string): Finding['outcome'] {
+  const reason = `egress to ${askedHost}:${port} is blocked: ${whyHidden(hiddenBy)}, and the policy is REGISTRY_ONLY`
+  return refused({ status: 403, flag: '', reason }, [`it takes ${howToShow(hiddenBy, askedHost)}`])
 }
 
 function reportHints(ask: EgressAsk): readonly string[] {

@@ -5,11 +5,12 @@ import { httpsGateway, tlsSecret } from '../../test/support/secrets.ts'
 import { gateway, virtualService } from '../../test/support/yaml.ts'
 
 const ANSWER = '  - directResponse: { status: 200 }'
-const pair = Authority.create('Explain').issue(['a.test', '*.b.test'])
+const authority = Authority.create('Explain')
+const pair = authority.issue(['*.b.test'])
 const SIMPLE = '{ mode: SIMPLE, credentialName: good }'
 const YAML = [
   tlsSecret('good', pair),
-  tlsSecret('own', pair),
+  tlsSecret('own', authority.issue(['a.test'])),
   httpsGateway('gw', [
     { hosts: ['a.test'], tls: '{ mode: SIMPLE, credentialName: own }' },
     { hosts: ['*.b.test'], tls: SIMPLE },

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { isGrpcContentType } from '../proxy/grpc-content-type.ts'
 import { grpcStatusOf } from '../proxy/grpc-status.ts'
+import { withDefaultExports } from '../compile/default-exports.ts'
 import { orderedSet } from '../compile/ordering.ts'
 import { CallProblem, checkCall, type CallUrl, type ExplainCall, parseCallUrl } from './call.ts'
 import { ClusterView } from './cluster-view.ts'
@@ -21,7 +22,8 @@ export class Explainer {
   readonly #context: ExplainContext
 
   constructor(source: ExplainSource) {
-    const set = source.set === null ? null : orderedSet(source.set)
+    const { mesh } = source.settings
+    const set = source.set === null ? null : withDefaultExports(orderedSet(source.set), mesh)
     this.#context = {
       source,
       servers: set === null ? [] : writtenServers(set),

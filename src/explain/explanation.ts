@@ -65,6 +65,25 @@ export interface ExplainedTls {
   readonly certificates: readonly string[]
   readonly minVersion: string | null
   readonly alpn: readonly string[]
+  /** Of a running gateway: its last failed handshakes with this server name, newest first. */
+  readonly failures: readonly ExplainedFailure[]
+}
+
+/** A TLS handshake that failed. */
+export interface ExplainedFailure {
+  /** ISO 8601. */
+  readonly at: string
+  /** Listener as bound; several addresses with spaces between. */
+  readonly listener: string
+  readonly serverName: string | null
+  readonly remoteAddress: string
+  /** `no-server-name-match`, `handshake-failed`, `client-certificate`, ... */
+  readonly reason: string
+  readonly detail: string
+  /** What the client offered. */
+  readonly alpn: readonly string[]
+  /** The server chosen by the name, or null. */
+  readonly chain: string | null
 }
 
 export interface ExplainedVirtualHost {
@@ -118,6 +137,8 @@ export interface ExplainedEndpoint {
   readonly address: string
   readonly weight: number
   readonly locality: string
+  /** Failover level, 0 first: later ones are asked when too few of the earlier are healthy. */
+  readonly priority: number
   readonly health: 'healthy' | 'ejected' | 'unhealthy' | 'unknown'
   /** Ejected for how much longer, milliseconds; else 0. */
   readonly returnsInMs: number

@@ -4,7 +4,7 @@ import { Refusal } from '../http/refusal.ts'
 import type { Request } from '../http/request.ts'
 import { decideHttp, NoRoute } from '../proxy/decision.ts'
 import { bridgedRequest } from '../proxy/grpc-web.ts'
-import { servingChain, sharesCertificates } from '../proxy/misdirected.ts'
+import { servingChain } from '../proxy/misdirected.ts'
 import { hostOf } from '../routing/host-table.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { HttpServerPlan, ListenerPlan, TlsChainPlan } from '../snapshot/listener-plan.ts'
@@ -13,10 +13,11 @@ import { acceptCall, explainRequest, refusalReason } from './call-request.ts'
 import { ConnectionRefusals } from './connection-refusals.ts'
 import { explainDestinations } from './destination-view.ts'
 import { type ExplainContext, type Finding, NOTHING } from './context.ts'
-import type { ElsewhereHint, ExplainedTls } from './explanation.ts'
+import type { ElsewhereHint, ExplainedFailure, ExplainedTls } from './explanation.ts'
 import { explainListener, explainTls, listenerFor, tablesOf } from './gateway-listener.ts'
 import { serversOn } from './gateway-servers.ts'
 import { matchedPattern, nearestHost } from './host-pattern.ts'
+import { coversHost, misdirection } from './misdirection.ts'
 import { outcomeOfDestinations, outcomeOfRoute, outcomeWithoutRoute, refused } from './outcome.ts'
 import { explainRoute, routeDestinations } from './route-view.ts'
 import { nearestRules, ruleVerdicts } from './rule-verdicts.ts'
@@ -48,7 +49,10 @@ export class GatewayExplainer {
       const tried = { http: listener.accept.http, tls: null, chain: null }
       return this.#http(call, url, { ...tried, listener, peer, serverName })
     }
-    const { tls, chain } = explainTls(listener, serverName, this.#context.servers)
+    const { servers, source } = this.#context
+    const chosen = explainTls(listener, serverName, servers)
+    const { chain } = chosen
+    const tls = { ...chosen.tls, failures: failuresOf(source, listener, serverName) }
     if (chain === null) return this.#refusals.noChain(listener, tls, serverName)
     if (chain.passesThrough || chain.opaque) return this.#bytes(listener, tls, chain)
     if (chain.tls.certificates.length === 0 && !this.#refusals.assumesSecret(tls))
@@ -70,8 +74,8 @@ export class GatewayExplainer {
     const serving =
       table === null || chain === null || accepted instanceof Refusal
         ? chain
-        : servingChain(table, chain, accepted.request.authority, (_host, owner) =>
-            sharesCertificates(chain, owner),
+        : servingChain(table, chain, accepted.request.authority, (host, owner) =>
+            coversHost(chain, owner, host),
           )
     const http = serving === null ? arrival.http : serving.http
     const found = { ...NOTHING, tls, listener: explainListener(listener, http, servers, bound) }
@@ -98,7 +102,12 @@ export class GatewayExplainer {
     if (decision instanceof NoRoute) {
       const near = virtualHost === null ? [] : nearestRules(virtualHost, request, rules)
       const hints = isNoRule(decision) ? near : this.#hostHints(listener, http, request)
-      return { ...explained, outcome: outcomeWithoutRoute(decision, request, hints) }
+      if (decision.kind !== 'misdirected' || table === null || chain === null) {
+        return { ...explained, outcome: outcomeWithoutRoute(decision, request, hints) }
+      }
+      const { status, flag } = decision
+      const reason = misdirection(table, chain, request.authority)
+      return { ...explained, outcome: refused({ status, flag, reason }, hints) }
     }
     const gatewayPort = listener.gatewayPorts[0] ?? listener.targetPort
     const destinations = routeDestinations(decision, clusters, problems)
@@ -222,4 +231,20 @@ function isNoRule(decision: unknown): boolean {
 function serverNameOf(call: ExplainCall, url: CallUrl): string {
   if (call.sni !== null) return call.sni.toLowerCase()
   return isIP(url.host) === 0 ? url.host : ''
+}
+
+/** Failed handshakes with this server name that are shown. */
+const MAX_FAILURES = 5
+
+/** The last handshakes of a running gateway that failed with this server name, newest first. */
+function failuresOf(
+  { failedHandshakes = [], bound }: ExplainContext['source'],
+  { key }: ListenerPlan,
+  serverName: string,
+): readonly ExplainedFailure[] {
+  const addresses = bound.find(({ name }) => name === key)?.addresses ?? []
+  const isOurs = (one: ExplainedFailure): boolean =>
+    one.listener.split(' ').some((address) => addresses.includes(address)) &&
+    (one.serverName ?? '').toLowerCase() === serverName
+  return failedHandshakes.filter(isOurs).slice(0, MAX_FAILURES)
 }

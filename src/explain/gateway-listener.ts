@@ -101,6 +101,7 @@ export function explainTls(
       certificates: chain === null ? [] : chain.tls.certificates.map(({ name }) => name),
       minVersion: chain === null ? null : chain.tls.minVersion,
       alpn: chain === null ? [] : chain.tls.alpn,
+      failures: [],
     },
   }
 }

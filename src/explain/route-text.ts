@@ -71,7 +71,7 @@ function ruleText(place: Place): string {
 }
 
 function endpointText(
-  { address, weight, locality, health, returnsInMs }: ExplainedEndpoint,
+  { address, weight, locality, priority, health, returnsInMs }: ExplainedEndpoint,
   live: boolean,
 ): string {
   const state =
@@ -80,6 +80,7 @@ function endpointText(
   if (live) parts.push(state)
   if (weight !== 1) parts.push(`weight ${weight}`)
   if (locality !== '') parts.push(locality)
+  if (priority > 0) parts.push(`failover level ${priority}`)
   return parts.join('  ')
 }
 

@@ -77,7 +77,8 @@ function listenerLines(listener: ExplainedListener): readonly Line[] {
   ]
 }
 
-function tlsLines({ serverName, chains, certificates, minVersion, alpn }: ExplainedTls): Line[] {
+function tlsLines(tls: ExplainedTls): Line[] {
+  const { serverName, chains, certificates, minVersion, alpn, failures } = tls
   const lines = [line('TLS', `server name ${serverName ?? '(none)'}`)]
   for (const { name, chosen, reason, place } of chains) {
     const where = place === null ? '' : `  ${fileText(place)}`
@@ -86,6 +87,12 @@ function tlsLines({ serverName, chains, certificates, minVersion, alpn }: Explai
   if (certificates.length > 0) lines.push(more('certificate', certificates.join(', ')))
   if (minVersion !== null && alpn.length > 0) {
     lines.push(more('', `${minVersion} and above, ALPN ${alpn.join(', ')}`))
+  }
+  for (const { at, reason, detail, remoteAddress, alpn: offered, chain } of failures) {
+    const said = detail === '' ? reason : `${reason} (${detail})`
+    const server = chain === null ? 'no server chosen' : `server ${chain}`
+    const protocols = offered.length === 0 ? 'no ALPN' : `ALPN ${offered.join(', ')}`
+    lines.push(more('failed', `${at}  ${remoteAddress}  ${said}, ${server}, ${protocols}`))
   }
   return lines
 }

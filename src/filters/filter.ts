@@ -1,5 +1,6 @@
 import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
+import type { LimitReport } from './limit-report.ts'
 
 /** What a filter decided. Small integers: compared once per filter and request. */
 export const CONTINUE = 0
@@ -21,13 +22,21 @@ export interface FilterExchange {
   /** True once the client is gone or the exchange was answered. */
   readonly ended: boolean
   /** Local answer. `flag` is a response flag (`RL`) or '', `details` Envoy's response code details. */
-  answer(status: number, headers: Headers, body: string, flag: string, details: string): void
+  answer(
+    status: number,
+    headers: Headers,
+    body: string | Buffer,
+    flag: string,
+    details: string,
+  ): void
   /** Continues the chain after WAIT. No effect when `ended`. */
   resume(): void
   /** Adds a field to the final response, local or from upstream. */
   addResponseHeader(name: string, value: string): void
   /** Has the final response head changed, local or from upstream, behind the route's own operations. */
   editResponse(editor: ResponseEditor): void
+  /** Shows the head of every answer of the upstream, also of one that is retried. */
+  observeUpstream(observer: UpstreamObserver): void
   /** A response flag (`DI`) for the log of a request that may go on. */
   addFlag(flag: string): void
   /** Called before WAIT: told when the exchange ends while the filter still waits. */
@@ -37,6 +46,12 @@ export interface FilterExchange {
 /** What a filter left behind for the response. */
 export interface ResponseEditor {
   editResponse(headers: Headers): void
+}
+
+/** Hears what an upstream answers, before anything is changed. */
+export interface UpstreamObserver {
+  /** True: the upstream is not to be asked again now, so there is no retry. */
+  upstreamAnswered(status: number, headers: Headers): boolean
 }
 
 /** Whatever a waiting filter holds: a timer, a place among the counted. */
@@ -51,6 +66,8 @@ export interface Filter {
   onRequest(exchange: FilterExchange): Verdict
   /** Its settings for people (`/config_dump`): plain data without secrets. */
   describe?(): Readonly<Record<string, unknown>>
+  /** Its rate limits held against a request; `look`: counters are asked, and never charged. */
+  reportLimits?(exchange: FilterExchange, look: boolean): Promise<LimitReport>
 }
 
 /** A raw setting from configuration, keys in lowerCamelCase, with where it stands for Problems. */
@@ -103,6 +120,12 @@ export interface ConfigMapView {
   readonly line: number | null
 }
 
+/** An address, or a name that stands for all the addresses it has. */
+export interface ServiceAddress {
+  readonly host: string
+  readonly port: number
+}
+
 /** What a factory may look at and say while a snapshot is compiled. Pure: no I/O. */
 export interface FilterCompileContext {
   readonly configMaps: readonly ConfigMapView[]
@@ -112,6 +135,11 @@ export interface FilterCompileContext {
     readonly prefix?: string
     readonly regex?: string
   }): ValueMatcher | string
+  /**
+   * Where a service that filters ask is: a cluster that an EnvoyFilter adds, or Istio's
+   * `outbound|port|subset|host`. A string says why it cannot be asked.
+   */
+  findService(clusterName: string): readonly ServiceAddress[] | string
   report(finding: {
     code: string
     severity: 'error' | 'warning' | 'info'
@@ -128,5 +156,7 @@ export interface FilterFactory {
   readonly typeUrls: readonly string[]
   /** The VirtualService.http field it implements: compiled for every rule that has it. */
   readonly field?: RuleField
+  /** Called once before the routes of a compilation. */
+  begin?(context: FilterCompileContext): void
   compile(settings: FilterSettings, context: FilterCompileContext): Filter | null
 }

@@ -226,7 +226,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   }
 
   takeTrailers(rawHeaders: readonly string[]): void {
-    const trailers = receivedTrailers(rawHeaders, this.connection.settings.maxHeaderFields)
+    const trailers = receivedTrailers(rawHeaders, this.connection.settings)
     if (trailers instanceof Refusal) {
       this.abortBecause('protocol-error')
     } else this.#requestTrailers = trailers

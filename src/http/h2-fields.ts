@@ -1,6 +1,6 @@
 import { isFieldValue, isToken } from './field-syntax.ts'
 import { Headers } from './headers.ts'
-import { BAD_TRAILER, type Refusal } from './refusal.ts'
+import { BAD_TRAILER, HEAD_TOO_LARGE, type Refusal, TOO_MANY_FIELDS } from './refusal.ts'
 import { parseTrailers } from './trailers.ts'
 
 /** Header object of node:http2's sendTrailers and additionalHeaders: no array form exists there. */
@@ -59,7 +59,8 @@ function isSendable(name: string, value: string): boolean {
 
 /**
  * Response trailers or 1xx fields as node:http2 lists them. Pseudo fields, fields of one hop and
- * whatever is not clean are left out; null when nothing remains.
+ * whatever is not clean are left out; null when nothing remains. Who calls it has counted them
+ * (see isOverLimits).
  */
 export function receivedFields(rawHeaders: readonly string[]): Headers | null {
   const fields: string[] = []
@@ -78,8 +79,10 @@ export function receivedFields(rawHeaders: readonly string[]): Headers | null {
  */
 export function receivedTrailers(
   rawHeaders: readonly string[],
-  maxFields: number,
+  limits: FieldLimits,
 ): Headers | null | Refusal {
+  if (rawHeaders.length > limits.maxHeaderFields * 2) return TOO_MANY_FIELDS
+  if (isOverLimits(rawHeaders, limits)) return HEAD_TOO_LARGE
   let text = ''
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!
@@ -87,7 +90,29 @@ export function receivedTrailers(
     if (!isToken(name) || !isFieldValue(value)) return BAD_TRAILER
     if (!isConnectionSpecific(name)) text += `${name}: ${value}\r\n`
   }
-  return parseTrailers(text, maxFields)
+  return parseTrailers(text, limits.maxHeaderFields)
+}
+
+/** Limits of one section of fields. */
+export interface FieldLimits {
+  readonly maxHeadBytes: number
+  readonly maxHeaderFields: number
+}
+
+/** What a field line costs besides its letters (RFC 9113 6.5.2). */
+export const FIELD_OVERHEAD = 32
+
+/**
+ * More fields or bytes than a section may have? node:http2 has limits of its own, but they leave
+ * room above ours.
+ */
+export function isOverLimits(rawHeaders: readonly string[], limits: FieldLimits): boolean {
+  if (rawHeaders.length > limits.maxHeaderFields * 2) return true
+  let bytes = 0
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    bytes += rawHeaders[i]!.length + rawHeaders[i + 1]!.length + FIELD_OVERHEAD
+  }
+  return bytes > limits.maxHeadBytes
 }
 
 const MAX_LENGTH_DIGITS = 15

@@ -1,7 +1,7 @@
 /** How long a client whose session was ended for its resets is trusted less. */
 export const FLOOD_MEMORY_MS = 10_000
 /** Clients remembered at a time; the longest forgotten first. */
-const MAX_CLIENTS = 4_096
+export const MAX_CLIENTS = 4_096
 /** A share is halved at most so many times. */
 const MAX_HALVINGS = 6
 

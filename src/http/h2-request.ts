@@ -16,7 +16,7 @@ import {
   UPGRADE,
 } from './field-names.ts'
 import { isFieldValue, isToken } from './field-syntax.ts'
-import { parseContentLength } from './h2-fields.ts'
+import { FIELD_OVERHEAD, parseContentLength } from './h2-fields.ts'
 import { Headers } from './headers.ts'
 import type { PathRules } from './path-normalization.ts'
 import {
@@ -160,8 +160,6 @@ function toRequest(
 }
 
 const INVALID = -2
-/** What a field line costs besides its letters (RFC 9113 6.5.2). */
-const FIELD_OVERHEAD = 32
 
 /** One pass over a field list; keeps apart what the canonical request keeps apart. '' is absent. */
 class HeadReader {

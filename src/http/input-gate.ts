@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { pausedReads } from './paused-reads.ts'
 
 /**
  * Bytes that may wait while the socket is still read: a socket nobody reads does not tell that its
@@ -75,7 +76,12 @@ export class InputGate {
     const pause = this.#stopped || this.#waitsForDrain || full
     if (pause === this.#paused) return
     this.#paused = pause
-    if (pause) this.#socket.pause()
-    else this.#socket.resume()
+    if (pause) {
+      this.#socket.pause()
+      pausedReads.add(this.#socket)
+    } else {
+      this.#socket.resume()
+      pausedReads.delete(this.#socket)
+    }
   }
 }

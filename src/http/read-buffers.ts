@@ -1,9 +1,9 @@
 /** As large as libuv's own reads. */
 export const READ_BUFFER_BYTES = 65_536
 /** Buffers that wait for the next socket that streams: 4 MiB. */
-const MAX_SPARE_BUFFERS = 64
+export const MAX_SPARE_BUFFERS = 64
 /** Sockets that may have a buffer of their own: 16 MiB. The others share one, and are copied from. */
-const MAX_OWN_BUFFERS = 256
+export const MAX_OWN_BUFFERS = 256
 /** Views of the shared buffer up to this length are kept: most reads are that small. */
 const MAX_KEPT_VIEW = 2_048
 

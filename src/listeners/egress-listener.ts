@@ -3,8 +3,10 @@ import type { PeerAddresses } from '../http/accepted-peer.ts'
 import { isAuthority } from '../http/authority.ts'
 import type { DownstreamExchange } from '../http/exchange.ts'
 import { handleEgress } from '../proxy/egress.ts'
+import { byCredentials } from '../proxy/egress-client.ts'
 import { EgressWay } from '../proxy/egress-way.ts'
 import type { ProxyRuntime } from '../proxy/runtime.ts'
+import type { EgressControl } from '../snapshot/egress-control.ts'
 import { announcedPeer, announcePeer } from './announced-peers.ts'
 import type { BindAddress } from './bind-address.ts'
 import { clientBlock } from './client-block.ts'
@@ -120,6 +122,7 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
       idleMs: idleTimeoutMs,
       headMs: headTimeoutMs,
       readsProxyHeader: isFirst && expectsProxyHeader(mesh, socket),
+      asksForUser: this.#users !== null,
     }
     const sniffer = new EgressSniffer(socket, options, this)
     this.#sniffers.add(sniffer)
@@ -138,8 +141,18 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
     this.#engines.accept(socket, this.#wayOf(socket, 'http'))
   }
 
-  onSocks(socket: Socket, authority: string): void {
-    this.#openTunnel(socket, this.#wayOf(socket, 'socks'), authority)
+  onSocks(socket: Socket, authority: string, credentials: string | null): void {
+    this.#openTunnel(socket, this.#wayOf(socket, 'socks'), authority, credentials)
+  }
+
+  acceptsUser(credentials: string): boolean {
+    const users = this.#users
+    return users !== null && byCredentials(users, credentials) !== null
+  }
+
+  get #users(): EgressControl['users'] {
+    const { control } = this.#runtime.snapshot.egress
+    return control === null ? null : control.users
   }
 
   onTls(socket: Socket, serverName: string): void {
@@ -150,15 +163,15 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
     }
     const way = this.#wayOf(socket, 'tls')
     const port = way.originalPort === 0 ? HTTPS_PORT : way.originalPort
-    this.#openTunnel(socket, way, `${serverName}:${port}`)
+    this.#openTunnel(socket, way, `${serverName}:${port}`, null)
   }
 
   onSniffRefused(reason: SniffRefusal, socket: Socket): void {
     this.#onRefused(reason, socket.remoteAddress ?? '')
   }
 
-  #openTunnel(socket: Socket, way: EgressWay, authority: string): void {
-    const client = new TunnelClient(socket, way, authority)
+  #openTunnel(socket: Socket, way: EgressWay, authority: string, credentials: string | null): void {
+    const client = new TunnelClient(socket, way, authority, credentials)
     client.limitIdleTime(this.#runtime.snapshot.mesh.connections.tunnelIdleTimeoutMs)
     handleEgress(this.#runtime, client)
   }

@@ -5,8 +5,12 @@ import {
   NO_METHOD,
   parseGreeting,
   parseSocksRequest,
+  parseSocksUser,
   SOCKS_VERSION,
   socksReply,
+  USER_ACCEPTED,
+  USER_ASKED,
+  USER_REFUSED,
 } from './socks5.ts'
 
 const TLS_HANDSHAKE = 0x16
@@ -18,6 +22,7 @@ const LINGER_MS = 1_000
 export type SniffRefusal =
   | 'socks-malformed'
   | 'socks-no-acceptable-method'
+  | 'socks-credentials-refused'
   | 'socks-request-refused'
   | 'tls-malformed'
   | 'tls-without-server-name'
@@ -28,8 +33,10 @@ export interface SniffHandler {
   onHttp(socket: Socket): void
   /** A PROXY header comes first. */
   onProxySignature(socket: Socket): void
-  /** `authority`: host and port. */
-  onSocks(socket: Socket, authority: string): void
+  /** `authority`: host and port. `credentials`: accepted ones, as Proxy-Authorization has them. */
+  onSocks(socket: Socket, authority: string, credentials: string | null): void
+  /** Whether these are a user's. */
+  acceptsUser(credentials: string): boolean
   /** `serverName` as the client said it, lower-case. */
   onTls(socket: Socket, serverName: string): void
   /** The connection is ending. */
@@ -45,7 +52,12 @@ export interface SniffOptions {
   readonly headMs: number
   /** A PROXY header may come first. */
   readonly readsProxyHeader: boolean
+  /** SOCKS clients that offer a name and a password are asked for them (RFC 1929). */
+  readonly asksForUser: boolean
 }
+
+/** How far a SOCKS client is; `none`: nothing tells yet that it is one. */
+type SocksPhase = 'none' | 'user' | 'request'
 
 /**
  * Tells the ways into the egress proxy apart by the first byte: 5 is SOCKS (RFC 1928), 22 a TLS
@@ -58,7 +70,8 @@ export class EgressSniffer {
   readonly #options: SniffOptions
   #timer: NodeJS.Timeout | null
   #received: Buffer | null
-  #greeted: boolean
+  #phase: SocksPhase
+  #credentials: string | null
   #done: boolean
 
   constructor(socket: Socket, options: SniffOptions, handler: SniffHandler) {
@@ -67,7 +80,8 @@ export class EgressSniffer {
     this.#options = options
     this.#timer = null
     this.#received = null
-    this.#greeted = false
+    this.#phase = 'none'
+    this.#credentials = null
     this.#done = false
   }
 
@@ -99,7 +113,8 @@ export class EgressSniffer {
     const announced = this.#options.readsProxyHeader ? matchesProxyHeader(bytes) : false
     if (announced === null) return
     if (announced) this.#pass(bytes, (socket) => this.#handler.onProxySignature(socket))
-    else if (this.#greeted) this.#readSocksRequest(bytes)
+    else if (this.#phase === 'request') this.#readSocksRequest(bytes)
+    else if (this.#phase === 'user') this.#readUser(bytes)
     else if (bytes[0] === SOCKS_VERSION) this.#readGreeting(bytes)
     else if (bytes[0] === TLS_HANDSHAKE) this.#readHello(bytes)
     else this.#pass(bytes, (socket) => this.#handler.onHttp(socket))
@@ -109,13 +124,32 @@ export class EgressSniffer {
     const greeting = parseGreeting(bytes)
     if (greeting.type === 'incomplete') return
     if (greeting.type === 'malformed') this.#refuse('socks-malformed', null)
-    else if (!greeting.acceptable) this.#refuse('socks-no-acceptable-method', NO_METHOD)
-    else {
-      this.#greeted = true
-      this.socket.write(METHOD_CHOSEN)
-      this.#received = bytes.subarray(greeting.length)
-      this.#readSocksRequest(this.#received)
-    }
+    else if (greeting.offersUser && this.#options.asksForUser) {
+      this.#readUser(this.#next('user', USER_ASKED, bytes.subarray(greeting.length)))
+    } else if (greeting.acceptable) this.#expectRequest(METHOD_CHOSEN, greeting.length, bytes)
+    else this.#refuse('socks-no-acceptable-method', NO_METHOD)
+  }
+
+  #readUser(bytes: Buffer): void {
+    const user = parseSocksUser(bytes)
+    if (user.type === 'incomplete') return
+    if (user.type === 'malformed') this.#refuse('socks-malformed', USER_REFUSED)
+    else if (this.#handler.acceptsUser(user.credentials)) {
+      this.#credentials = user.credentials
+      this.#expectRequest(USER_ACCEPTED, user.length, bytes)
+    } else this.#refuse('socks-credentials-refused', USER_REFUSED)
+  }
+
+  #expectRequest(answer: Buffer, length: number, bytes: Buffer): void {
+    this.#readSocksRequest(this.#next('request', answer, bytes.subarray(length)))
+  }
+
+  /** Answers a message; `rest` came behind it. */
+  #next(phase: SocksPhase, answer: Buffer, rest: Buffer): Buffer {
+    this.#phase = phase
+    this.socket.write(answer)
+    this.#received = rest
+    return rest
   }
 
   #readSocksRequest(bytes: Buffer): void {
@@ -126,7 +160,9 @@ export class EgressSniffer {
       return
     }
     const { authority, length } = request
-    this.#pass(bytes.subarray(length), (socket) => this.#handler.onSocks(socket, authority))
+    this.#pass(bytes.subarray(length), (socket) =>
+      this.#handler.onSocks(socket, authority, this.#credentials),
+    )
   }
 
   #readHello(bytes: Buffer): void {

@@ -37,10 +37,10 @@ export class TunnelClient implements DownstreamExchange, TcpDownstreamHandler {
   #outputEnded: boolean
   #over: boolean
 
-  /** `socket` holds what came behind the request for a tunnel, and has no listener that reads. */
-  constructor(socket: Socket, way: EgressWay, authority: string) {
+  /** `credentials`: of SOCKS, as Proxy-Authorization has them. `socket` holds what came behind the request for a tunnel, and has no listener that reads. */
+  constructor(socket: Socket, way: EgressWay, authority: string, credentials: string | null) {
     this.connection = new AcceptedPeer(socket, way, announcedPeer(socket))
-    this.request = connectRequest(authority)
+    this.request = connectRequest(authority, credentials)
     this.handler = null
     this.bytesReceived = 0
     this.bytesSent = 0
@@ -183,7 +183,9 @@ function tellSent(client: TunnelClient): void {
   client.handler?.onResponseSent()
 }
 
-function connectRequest(authority: string): Request {
+function connectRequest(authority: string, credentials: string | null): Request {
+  const headers = new Headers()
+  if (credentials !== null) headers.add('proxy-authorization', credentials)
   return new Request({
     protocol: 'HTTP/1.1',
     method: 'CONNECT',
@@ -191,7 +193,7 @@ function connectRequest(authority: string): Request {
     authority,
     path: '',
     query: '',
-    headers: new Headers(),
+    headers,
     bodyLength: 0,
     upgrade: null,
     expectsContinue: false,

@@ -30,7 +30,7 @@ export interface RecordedHandshake extends FailedHandshake {
 }
 
 /** Failed handshakes that are kept. */
-const KEPT_HANDSHAKES = 100
+export const KEPT_HANDSHAKES = 100
 
 /** The last failed handshakes, for those who ask why a client cannot connect. */
 export class FailedHandshakes {

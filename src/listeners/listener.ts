@@ -70,6 +70,7 @@ export class Listener implements ProxyHeaderHandler {
       ...tls,
       settings: () => runtime.snapshot.mesh.connections,
       chains: () => (this.plan.accept.type === 'tls' ? this.plan.accept.chains : null),
+      challenges: () => runtime.challenges,
       onSecure: (socket, chain) => {
         if (chain.tcp === null) {
           const accepted = new AcceptedChain(chain, socket)

@@ -1,15 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseGreeting, parseSocksRequest, SOCKS_REPLY, socksReply } from './socks5.ts'
+import {
+  parseGreeting,
+  parseSocksRequest,
+  parseSocksUser,
+  SOCKS_REPLY,
+  socksReply,
+} from './socks5.ts'
 
 const connect = (...bytes: number[]): Buffer => Buffer.from([5, 1, 0, ...bytes])
 const name = (text: string): number[] => [3, text.length, ...Buffer.from(text, 'latin1')]
 
 describe('the greeting', () => {
   test.each([
-    ['no authentication among others', [5, 3, 1, 2, 0], { length: 5, acceptable: true }],
-    ['only a password', [5, 1, 2], { length: 3, acceptable: false }],
-    ['bytes behind it', [5, 1, 0, 5, 1], { length: 3, acceptable: true }],
+    [
+      'no authentication among others',
+      [5, 3, 1, 2, 0],
+      { length: 5, acceptable: true, offersUser: true },
+    ],
+    ['only a password', [5, 1, 2], { length: 3, acceptable: false, offersUser: true }],
+    ['bytes behind it', [5, 1, 0, 5, 2], { length: 3, acceptable: true, offersUser: false }],
   ])('%s', (_name, bytes, expected) => {
     expect(parseGreeting(Buffer.from(bytes))).toEqual({ type: 'greeting', ...expected })
   })
@@ -19,6 +29,43 @@ describe('the greeting', () => {
     expect(parseGreeting(Buffer.from([5, 2, 0])).type).toBe('incomplete')
     expect(parseGreeting(Buffer.from([4, 1])).type).toBe('malformed')
     expect(parseGreeting(Buffer.from([5, 0])).type).toBe('malformed')
+  })
+})
+
+describe('the user', () => {
+  const user = (name: string, password: string): Buffer =>
+    Buffer.concat([
+      Buffer.from([1, Buffer.byteLength(name)]),
+      Buffer.from(name),
+      Buffer.from([Buffer.byteLength(password)]),
+      Buffer.from(password),
+    ])
+
+  test.each([
+    ['shop/till', 'open: sesame'],
+    ['j\u00f6rg', 'p\u00e4ss'],
+    ['nobody', ''],
+    ['x'.repeat(255), 'y'.repeat(255)],
+  ])('%s is told as Basic credentials tell it', (name, password) => {
+    const bytes = user(name, password)
+    const credentials = `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+    const behind = Buffer.concat([bytes, Buffer.from([5, 1])])
+    expect(parseSocksUser(behind)).toEqual({ type: 'user', length: bytes.length, credentials })
+  })
+
+  test('every beginning is incomplete', () => {
+    const whole = user('shop/till', 'sesame')
+    for (let end = 0; end < whole.length; end++) {
+      expect(parseSocksUser(whole.subarray(0, end)).type).toBe('incomplete')
+    }
+  })
+
+  test.each([
+    ['another version', Buffer.from([5, 1, 97, 1, 98])],
+    ['a name with a colon, which would be another name in Basic', user('shop/till:x', 'y')],
+    ['no name', user('', 'x')],
+  ])('%s is malformed', (_name, bytes) => {
+    expect(parseSocksUser(bytes).type).toBe('malformed')
   })
 })
 

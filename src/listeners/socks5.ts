@@ -2,6 +2,9 @@ import { isAuthority } from '../http/authority.ts'
 
 export const SOCKS_VERSION = 5
 const NO_AUTHENTICATION = 0
+const USERNAME_PASSWORD = 2
+const USERNAME_PASSWORD_VERSION = 1
+const COLON = 0x3a
 const CONNECT = 1
 const IPV4 = 1
 const DOMAIN = 3
@@ -11,9 +14,14 @@ const IPV6_BYTES = 16
 /** Version, command, reserved, address type. */
 const REQUEST_HEAD_BYTES = 4
 
-/** Answers to the greeting: no authentication, or no acceptable method (RFC 1928 3). */
+/** Answers to the greeting: no authentication, a user's name, or no acceptable method (RFC 1928 3). */
 export const METHOD_CHOSEN = Buffer.from([SOCKS_VERSION, NO_AUTHENTICATION])
+export const USER_ASKED = Buffer.from([SOCKS_VERSION, USERNAME_PASSWORD])
 export const NO_METHOD = Buffer.from([SOCKS_VERSION, 0xff])
+
+/** Answers to a user's name and password (RFC 1929 2). */
+export const USER_ACCEPTED = Buffer.from([USERNAME_PASSWORD_VERSION, 0])
+export const USER_REFUSED = Buffer.from([USERNAME_PASSWORD_VERSION, 1])
 
 /** Replies of RFC 1928 6. */
 export const SOCKS_REPLY = {
@@ -38,7 +46,14 @@ export function socksReply(code: SocksReply): Buffer {
 export type SocksGreeting =
   | { readonly type: 'incomplete' }
   | { readonly type: 'malformed' }
-  | { readonly type: 'greeting'; readonly length: number; readonly acceptable: boolean }
+  | {
+      readonly type: 'greeting'
+      readonly length: number
+      /** No authentication is offered. */
+      readonly acceptable: boolean
+      /** Username and password are offered. */
+      readonly offersUser: boolean
+    }
 
 /** Version, number of methods, methods (RFC 1928 3): never more than 257 bytes. */
 export function parseGreeting(bytes: Buffer): SocksGreeting {
@@ -47,11 +62,36 @@ export function parseGreeting(bytes: Buffer): SocksGreeting {
   if (count === undefined || bytes.length < 2 + count) return { type: 'incomplete' }
   if (count === 0) return { type: 'malformed' }
   const length = 2 + count
+  const methods = bytes.subarray(2, length)
   return {
     type: 'greeting',
     length,
-    acceptable: bytes.subarray(2, length).includes(NO_AUTHENTICATION),
+    acceptable: methods.includes(NO_AUTHENTICATION),
+    offersUser: methods.includes(USERNAME_PASSWORD),
   }
+}
+
+export type SocksUser =
+  | { readonly type: 'incomplete' }
+  | { readonly type: 'malformed' }
+  /** `credentials`: as Proxy-Authorization has them. */
+  | { readonly type: 'user'; readonly length: number; readonly credentials: string }
+
+/** Username and password (RFC 1929 2): never more than 513 bytes. */
+export function parseSocksUser(bytes: Buffer): SocksUser {
+  const [version, nameLength] = bytes
+  if (version !== undefined && version !== USERNAME_PASSWORD_VERSION) return { type: 'malformed' }
+  if (nameLength === undefined) return { type: 'incomplete' }
+  const passwordAt = 2 + nameLength + 1
+  const passwordLength = bytes[passwordAt - 1]
+  if (passwordLength === undefined) return { type: 'incomplete' }
+  const length = passwordAt + passwordLength
+  if (bytes.length < length) return { type: 'incomplete' }
+  const name = bytes.subarray(2, 2 + nameLength)
+  // A colon ends the name in Basic (RFC 7617 2): such a name would be read as another.
+  if (nameLength === 0 || name.includes(COLON)) return { type: 'malformed' }
+  const pair = Buffer.concat([name, Buffer.of(COLON), bytes.subarray(passwordAt, length)])
+  return { type: 'user', length, credentials: `Basic ${pair.toString('base64')}` }
 }
 
 export type SocksRequest =

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { AcceptedPeer } from '../http/accepted-peer.ts'
 import { PassingBytes } from '../http/passing-bytes.ts'
+import { pausedReads } from '../http/paused-reads.ts'
 import { readShared } from '../http/shared-read.ts'
 import { resetSocket } from '../http/socket-close.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
@@ -56,10 +57,12 @@ export class TcpClient implements TcpDownstream {
 
   pause(): void {
     this.#socket.pause()
+    pausedReads.add(this.#socket)
   }
 
   resume(): void {
     this.#socket.resume()
+    pausedReads.delete(this.#socket)
   }
 
   close(): void {

@@ -63,6 +63,7 @@ beforeEach(async () => {
       contexts,
       settings: () => ({ tlsHandshakeTimeoutMs: 10_000, bufferBytes: 32_768 }),
       chains: () => table,
+      challenges: () => null,
       onSecure: (secure, chain) => {
         secure.on('error', () => undefined)
         secure.end('hello')

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import type { ChallengeCertificate, PendingChallenges } from '../base/pending-challenges.ts'
 import { setClientCertificate } from '../http/accepted-peer.ts'
+import { setCarrier } from '../http/paused-reads.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
 import type { TlsChainPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
 import { judgeClient } from '../tls/client-certificate.ts'
@@ -23,12 +25,17 @@ const MESH_PROTOCOLS: ReadonlySet<string> = new Set([
   'istio-h2',
 ])
 
+/** What a client that validates a TLS-ALPN-01 challenge offers, and nothing else (RFC 8737 3). */
+const ACME_PROTOCOL = 'acme-tls/1'
+
 export interface TlsAcceptOptions {
   readonly contexts: ServerContexts
   /** The settings of the moment: the time for ClientHello and handshake, the buffer. */
   settings(): Pick<ConnectionSettings, 'tlsHandshakeTimeoutMs' | 'bufferBytes'>
   /** The chains of the moment the handshake begins. */
   chains(): TlsChainTable | null
+  /** What ACME servers may ask for; null when no certificate is ordered. */
+  challenges(): PendingChallenges | null
   onSecure(socket: TLSSocket, chain: TlsChainPlan): void
   /** TLS does not end here: `socket` is paused, with the ClientHello put back in front. */
   onPassThrough(socket: Socket, chain: TlsChainPlan, serverName: string | null): void
@@ -97,7 +104,7 @@ class TlsHandshake implements Startable {
     }
     this.#serverName = hello.serverName
     this.#alpn = hello.alpn
-    if (this.#findChain()?.passesThrough === true) this.begin()
+    if (this.#challenge() === null && this.#findChain()?.passesThrough === true) this.begin()
     else handshakeQueue.enter(this)
   }
 
@@ -106,8 +113,20 @@ class TlsHandshake implements Startable {
     return chains === null ? null : chains.bySni.find(this.#serverName ?? '')
   }
 
+  /** What is to be shown for a pending TLS-ALPN-01 challenge of the name, or null. */
+  #challenge(): ChallengeCertificate | null {
+    const asked = this.#alpn.length === 1 && this.#alpn[0] === ACME_PROTOCOL
+    if (!asked || this.#serverName === null) return null
+    return this.#options.challenges()?.certificateFor(this.#serverName) ?? null
+  }
+
   begin(): void {
     if (this.#socket.destroyed) return
+    const challenge = this.#challenge()
+    if (challenge !== null) {
+      this.#answer(challenge)
+      return
+    }
     const chain = this.#findChain()
     this.#chain = chain
     if (chain === null) {
@@ -164,14 +183,35 @@ class TlsHandshake implements Startable {
       rejectUnauthorized: client?.required === true,
       highWaterMark: this.#options.settings().bufferBytes,
     }
-    const secure = new TLSSocket(socket, options)
-    this.#secure = secure
+    const secure = this.#shakeHands(new TLSSocket(socket, options))
     handDownPeer(socket, secure)
+    setCarrier(secure, socket)
+    secure.once('secure', () => this.#onSecure(secure, chain))
+  }
+
+  #shakeHands(secure: TLSSocket): TLSSocket {
+    this.#secure = secure
     secure.once('error', this.#onFailure)
     // The socket may stay half-open; a client that ends here will never finish its handshake.
     secure.once('end', this.#onFailure)
     secure.once('close', this.#onFailure)
-    secure.once('secure', () => this.#onSecure(secure, chain))
+    return secure
+  }
+
+  /** The handshake is the whole answer: nothing is said inside (RFC 8737 3). */
+  #answer(challenge: ChallengeCertificate): void {
+    const secureContext = contextOf(challenge)
+    if (secureContext === null) {
+      this.#refuse('no-certificate', HANDSHAKE_FAILURE, 'the challenge in the store is no key pair')
+      return
+    }
+    const options = { isServer: true, secureContext, ALPNProtocols: [ACME_PROTOCOL] }
+    const secure = this.#shakeHands(new TLSSocket(this.#takeSocket(), options))
+    secure.once('secure', () => {
+      this.#letGo(secure)
+      secure.on('error', ignore)
+      secure.end(() => secure.destroy())
+    })
   }
 
   #onSecure(secure: TLSSocket, chain: TlsChainPlan): void {
@@ -226,6 +266,15 @@ class TlsHandshake implements Startable {
       chain: this.#chain === null ? null : this.#chain.name,
       remoteAddress: announcedPeer(socket)?.remoteAddress ?? socket.remoteAddress ?? '',
     })
+  }
+}
+
+/** What came out of a store that others write to may be anything. */
+function contextOf({ certificate, key }: ChallengeCertificate): SecureContext | null {
+  try {
+    return createSecureContext({ cert: certificate, key: key.reveal() })
+  } catch {
+    return null
   }
 }
 

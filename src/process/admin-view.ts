@@ -15,15 +15,22 @@ import type { ClusterDescription } from '../clusters/description.ts'
 import { LIMITS } from '../compile/limits/limit-table.ts'
 import { shownLimit } from '../compile/limits/limit-text.ts'
 import type { Problem } from '../config/problems.ts'
-import type { CallProblem, ExplainCall } from '../explain/call.ts'
+import { CallProblem, type ExplainCall } from '../explain/call.ts'
 import { type DnsReport, dnsReport } from '../explain/dns-records.ts'
 import { Explainer } from '../explain/explainer.ts'
 import type { Explanation } from '../explain/explanation.ts'
+import { explainLimits } from '../explain/limit-explainer.ts'
+import type { LimitExplanation } from '../explain/limit-explanation.ts'
+import type {
+  HotLimit,
+  LimitReset,
+  LimitResetOutcome,
+  LimitResetProblem,
+} from '../filters/limit-report.ts'
 import { formatBindAddress } from '../listeners/bind-address.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EgressActivity } from '../telemetry/egress-watch.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { describeCertificates } from './certificates.ts'
 import type { LoadedConfiguration } from './configuration.ts'
 import { FIXED_LIMITS } from './fixed-limits.ts'
 import type { Gateway } from './gateway.ts'
@@ -80,12 +87,32 @@ export class AdminView implements AdminState {
   }
 
   explain(call: ExplainCall): Explanation | CallProblem | null {
+    return this.#explainerNow()?.explain(call) ?? null
+  }
+
+  async explainLimits(call: ExplainCall): Promise<LimitExplanation | CallProblem | null> {
+    const trace = this.#explainerNow()?.trace(call) ?? null
+    if (trace === null || trace instanceof CallProblem) return trace
+    return explainLimits(trace, { set: this.#gateway.loaded?.set ?? null, look: true })
+  }
+
+  hotLimits(): Promise<readonly HotLimit[]> {
+    return this.#gateway.rateLimits.hotLimits()
+  }
+
+  resetLimits(asked: LimitReset): Promise<LimitResetOutcome | LimitResetProblem> {
+    return this.#gateway.rateLimits.reset(asked)
+  }
+
+  /** null before the first snapshot. */
+  #explainerNow(): Explainer | null {
     const loaded = this.#gateway.loaded
     if (loaded === null) return null
     if (this.#explained !== loaded || this.#explainer === null) {
       const { snapshot, set, settings } = loaded
       const problems = this.problems()
       const boundNow = (): readonly BoundListener[] => this.boundListeners()
+      const failedNow = (): readonly HandshakeDescription[] => this.failedHandshakes()
       this.#explainer = new Explainer({
         snapshot,
         set,
@@ -95,10 +122,13 @@ export class AdminView implements AdminState {
         get bound() {
           return boundNow()
         },
+        get failedHandshakes() {
+          return failedNow()
+        },
       })
       this.#explained = loaded
     }
-    return this.#explainer.explain(call)
+    return this.#explainer
   }
 
   boundListeners(): readonly BoundListener[] {
@@ -127,12 +157,11 @@ export class AdminView implements AdminState {
   }
 
   rateLimits(): RateLimitActivity {
-    return this.#gateway.rateLimits
+    return this.#gateway.rateLimits.activity
   }
 
   certificates(): readonly CertificateDescription[] {
-    const snapshot = this.#gateway.snapshot
-    return snapshot === null ? [] : describeCertificates(snapshot)
+    return this.#gateway.certificates.described
   }
 
   failedHandshakes(): readonly HandshakeDescription[] {
@@ -214,6 +243,8 @@ function shownOptions(options: RunOptions): ServerInfo['options'] {
     meshConfig: options.meshConfig ?? '',
     redis: options.redisUrl === null ? '' : withoutCredentials(options.redisUrl),
     rateLimitConfig: options.rateLimitConfig ?? '',
+    acmeDirectory: options.acme?.directory ?? '',
+    acmeStore: acmeStoreOf(options),
     compat: options.compat,
     limits: [...options.limits].map(
       ([name, value]) => `${name}=${shownLimit(LIMITS[name], value)}`,
@@ -222,6 +253,11 @@ function shownOptions(options: RunOptions): ServerInfo['options'] {
     drainTimeoutMs: options.drainTimeoutMs,
     drainDelayMs: options.drainDelayMs,
   }
+}
+
+function acmeStoreOf({ acme }: RunOptions): string {
+  const store = acme?.store ?? null
+  return store === null || store === 'redis' ? (store ?? '') : store.folder
 }
 
 /** `redis://user:password@host:6379/0` without what stands before the `@`. */

@@ -1,12 +1,34 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { CertificateDescription } from '../admin/admin-state.ts'
+import type { CertificateDescription, OrderDescription } from '../admin/admin-state.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import type { CertificateSource } from '../tls/plan.ts'
+import type { IssuedCertificates } from '../tls/issued-certificates.ts'
+import type { AcmeSource, CertificateSource, ServerCertificateSource } from '../tls/plan.ts'
+
+/** Certificates that are ordered, and how their orders stand. */
+export interface CertificateOrdering extends IssuedCertificates {
+  describe(source: AcmeSource): OrderDescription
+}
+
+/** Where configuration is only looked at. */
+export const NOTHING_ORDERED: CertificateOrdering = {
+  find: () => null,
+  describe: ({ directory, challenge }) => ({
+    directory: directory ?? '',
+    challenge,
+    state: 'not-ordered',
+    renewAt: '',
+    nextAttemptAt: '',
+    lastError: '',
+  }),
+}
 
 /** Every certificate that a Gateway server of the snapshot uses, without its key. */
-export function describeCertificates(snapshot: Snapshot): readonly CertificateDescription[] {
-  const users = new Map<string, { source: CertificateSource; usedBy: string[] }>()
+export function describeCertificates(
+  snapshot: Snapshot,
+  orders: CertificateOrdering,
+): readonly CertificateDescription[] {
+  const users = new Map<string, { source: ServerCertificateSource; usedBy: string[] }>()
   for (const listener of snapshot.listeners) {
     if (listener.accept.type !== 'tls') continue
     for (const chain of listener.accept.chains.all) {
@@ -17,16 +39,39 @@ export function describeCertificates(snapshot: Snapshot): readonly CertificateDe
       }
     }
   }
-  return [...users.values()].map(({ source, usedBy }) => describe(source, usedBy))
+  return [...users.values()].map(({ source, usedBy }) => {
+    if (source.kind !== 'acme') return describe(source.name, usedBy, () => textOf(source))
+    const order = orders.describe(source)
+    const read = (): string => issuedText(source, order, orders)
+    return { ...describe(source.name, usedBy, read), order }
+  })
 }
 
-function describe(source: CertificateSource, usedBy: readonly string[]): CertificateDescription {
+function textOf(source: CertificateSource): string {
+  return source.kind === 'pem' ? source.certificate : readFileSync(source.certificate, 'latin1')
+}
+
+/** Throws with what there is to say when nothing was issued yet. */
+function issuedText(
+  source: AcmeSource,
+  { state, lastError }: OrderDescription,
+  orders: CertificateOrdering,
+): string {
+  const issued = orders.find(source)
+  if (issued !== null) return issued.certificate
+  const reason = lastError === '' ? '' : `: ${lastError}`
+  throw new Error(`no certificate was issued yet (${state})${reason}`)
+}
+
+function describe(
+  name: string,
+  usedBy: readonly string[],
+  read: () => string,
+): CertificateDescription {
   try {
-    const pem =
-      source.kind === 'pem' ? source.certificate : readFileSync(source.certificate, 'latin1')
-    const certificate = new X509Certificate(pem)
+    const certificate = new X509Certificate(read())
     return {
-      name: source.name,
+      name,
       usedBy,
       subject: certificate.subject,
       issuer: certificate.issuer,
@@ -46,6 +91,6 @@ function describe(source: CertificateSource, usedBy: readonly string[]): Certifi
       serialNumber: '',
       fingerprint: '',
     }
-    return { name: source.name, usedBy, ...unknown, notBefore: '', notAfter: '', problem }
+    return { name, usedBy, ...unknown, notBefore: '', notAfter: '', problem }
   }
 }

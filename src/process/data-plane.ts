@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
@@ -14,6 +15,8 @@ import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import { ProxyRuntime } from '../proxy/runtime.ts'
 import type { TcpObserver } from '../proxy/tcp-record.ts'
 import type { MirrorStats } from '../telemetry/mirror-stats.ts'
+import type { PendingChallenges } from '../base/pending-challenges.ts'
+import type { IssuedCertificates } from '../tls/issued-certificates.ts'
 import type { RefusalCounter } from '../telemetry/refusal-counter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type CertificateFault, ServerContexts } from '../tls/server-context.ts'
@@ -23,6 +26,9 @@ import { type BoundListener, boundListeners } from './bound-listeners.ts'
 import type { Logger } from './log.ts'
 import type { RunOptions } from './run-options.ts'
 import { bindOrExplain, StartError } from './start-error.ts'
+
+/** What exchanges that are cut at the end have to be logged in. */
+const LAST_WORDS_MS = 1_000
 
 /** Everything that carries traffic: listeners, the proxy's runtime, clusters, name resolution. */
 export class DataPlane {
@@ -47,6 +53,7 @@ export class DataPlane {
       observer: ExchangeObserver
       tcpObserver: TcpObserver
       refusals: RefusalCounter
+      issued: IssuedCertificates
       log: Logger
     },
   ) {
@@ -83,7 +90,10 @@ export class DataPlane {
       isTrustedProxy: (address) => this.#runtime.snapshot.mesh.trustedPeers?.has(address) === true,
       onExhausted: (exhausted) => this.#logExhausted(exhausted),
     })
-    this.#contexts = new ServerContexts({ onProblem: (message) => log.error(message) })
+    this.#contexts = new ServerContexts({
+      onProblem: (message) => log.error(message),
+      issued: parts.issued,
+    })
     this.#listeners = new ListenerSet({
       runtime: this.#runtime,
       gate: this.#gate,
@@ -109,6 +119,11 @@ export class DataPlane {
     for (const guard of this.#guards) {
       for (const port of ports) if (port !== undefined) guard.protect(port)
     }
+  }
+
+  /** Listeners answer what ACME servers ask of `challenges`; null: nothing is ordered. */
+  answerChallenges(challenges: PendingChallenges | null): void {
+    this.#runtime.challenges = challenges
   }
 
   /** Every decision of the egress proxy is told to `observer`. */
@@ -208,6 +223,13 @@ export class DataPlane {
     this.#runtime.passthrough.close()
     this.#runtime.declaredPassthrough.close()
     this.#resolver.close()
+    await this.#exchangesEnded()
+  }
+
+  /** Connections that were cut tell of their end a moment later: logs and ledger have to hear it. */
+  async #exchangesEnded(): Promise<void> {
+    const deadline = performance.now() + LAST_WORDS_MS
+    while (this.activeExchanges > 0 && performance.now() < deadline) await setImmediate()
   }
 
   #logExhausted(exhausted: boolean): void {

@@ -10,13 +10,14 @@ import { MAX_CONNECTION_TOKENS } from '../http/connection-options.ts'
 import { MAX_KEPT_BODY_BYTES } from '../http/fastify-body.ts'
 import { MAX_LENGTH_DIGITS } from '../http/framing.ts'
 import { MAX_HELD_BYTES } from '../http/input-gate.ts'
+import { LOOK_EVERY_MS } from '../http/paused-reads.ts'
 import { MAX_EMPTY_LINES } from '../http/request-reader.ts'
-import { HANDSHAKES_PER_TURN } from '../listeners/handshake-queue.ts'
+import { HANDSHAKE_MS_PER_TURN, HANDSHAKES_PER_TURN } from '../listeners/handshake-queue.ts'
 import { PROXY_HEADER_TIMEOUT_MS } from '../listeners/proxy-protocol.ts'
 import { MAX_V2_PAYLOAD_BYTES } from '../listeners/proxy-protocol-header.ts'
 import { MAX_CACHED_ANSWERS } from '../dns/answer-cache.ts'
-import { MAX_TCP_CONNECTIONS } from '../dns/dns-server.ts'
-import { MAX_FORWARDS } from '../dns/forwarder.ts'
+import { MAX_TCP_CONNECTIONS, MAX_CONNECTION_MS } from '../dns/dns-server.ts'
+import { MAX_FORWARDS, MAX_KEPT_BYTES } from '../dns/forwarder.ts'
 import { MAX_PAYLOAD_BYTES } from '../dns/message.ts'
 import { BACKLOG, KEEP_ALIVE_DELAY_MS } from '../listeners/socket-server.ts'
 import { DEFAULT_SHADOW_TIMEOUT_MS, MAX_ANSWER_BYTES } from '../proxy/mirror-attempt.ts'
@@ -27,7 +28,7 @@ import { MAX_INPUT_LENGTH } from '../routing/linear-regex.ts'
 import { MAX_VALUE_LENGTH } from '../telemetry/log-value.ts'
 import { MAX_BUFFERED } from '../telemetry/log-writer.ts'
 import { MAX_SERIES } from '../telemetry/request-series.ts'
-import { MAX_CLIENT_HELLO_BYTES, MAX_RECORDS } from '../tls/client-hello.ts'
+import { MAX_CLIENT_HELLO_BYTES, MAX_RECORDS, MAX_ALPN_NAMES } from '../tls/client-hello.ts'
 import { DEFAULT_MAX_PENDING_REQUESTS } from '../upstream/connection-budget.ts'
 import { MAX_IDLE_CONNECTIONS } from '../upstream/exclusive-pool.ts'
 import {
@@ -36,6 +37,35 @@ import {
   MAX_LOOKUPS,
   QUERY_TIMEOUT_MS,
 } from '../upstream/resolver.ts'
+import { MAX_HOSTS_PER_ENDPOINT } from '../clusters/endpoint-pools.ts'
+import { MAX_PROBES } from '../clusters/health/probe-slots.ts'
+import { MAX_RING_POINTS } from '../clusters/lb/ring-hash.ts'
+import { MAX_AUTO_ADDRESSES } from '../dns/auto-addresses.ts'
+import { MAX_WHOLE_ANSWER_BYTES } from '../http/fastify-relay.ts'
+import { FLOOD_MEMORY_MS, MAX_CLIENTS } from '../http/h2-flood-memory.ts'
+import { MAX_OWN_BUFFERS, MAX_SPARE_BUFFERS } from '../http/read-buffers.ts'
+import { KEPT_HANDSHAKES } from '../listeners/failed-handshakes.ts'
+import { MAX_CREDENTIALS_LENGTH } from '../proxy/egress-client.ts'
+import { MAX_HOPS, MAX_REQUEST_ID_LENGTH } from '../proxy/forwarded-headers.ts'
+import {
+  MAX_REPLAY_BYTES,
+  MAX_REPLAY_BYTES_IN_ALL,
+  MAX_KEPT_CHUNKS,
+  MAX_REFUSED_REPLAY_BYTES,
+} from '../proxy/replay-budget.ts'
+import { MAX_STALE_CONNECTIONS } from '../proxy/retry.ts'
+import { MAX_WAITING as MAX_WAITING_DECISIONS } from '../telemetry/egress-ledger.ts'
+import {
+  MAX_PER_MINUTE as MAX_NOTICES_PER_MINUTE,
+  MAX_PAIRS as MAX_NOTICED_PAIRS,
+} from '../telemetry/egress-notices.ts'
+import { MAX_SERIES as MAX_EGRESS_SERIES } from '../telemetry/egress-stats.ts'
+import { MAX_PAIRS as MAX_COUNTED_PAIRS } from '../telemetry/egress-top.ts'
+import { MAX_CHAIN_CERTIFICATES } from '../tls/client-certificate.ts'
+import { MAX_KEPT as MAX_KEPT_CONTEXTS } from '../tls/server-context.ts'
+import { MAX_BYTES as MAX_LAST_WORDS_BYTES } from '../upstream/last-words.ts'
+import { MAX_ANSWER_BYTES as MAX_PROBE_ANSWER_BYTES } from '../upstream/probe.ts'
+import { MAX_FILE_BYTES as MAX_HOSTS_FILE_BYTES } from '../upstream/hosts-file.ts'
 
 function fixed(name: string, value: number | string, meaning: string): FixedLimit {
   return { name, value, meaning }
@@ -58,12 +88,57 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed('client-hello-bytes', MAX_CLIENT_HELLO_BYTES, 'A TLS ClientHello.'),
   fixed('client-hello-records', MAX_RECORDS, 'TLS records one ClientHello may come in.'),
   fixed('handshakes-per-turn', HANDSHAKES_PER_TURN, 'TLS handshakes begun between two requests.'),
+  fixed(
+    'handshake-time-per-turn',
+    durationText(HANDSHAKE_MS_PER_TURN),
+    'Time of a turn of the event loop after which no further handshake begins in it.',
+  ),
+  fixed('client-hello-protocols', MAX_ALPN_NAMES, 'Protocol names of a ClientHello that are read.'),
+  fixed(
+    'client-chain-certificates',
+    MAX_CHAIN_CERTIFICATES,
+    'Certificates behind a client certificate that are passed on.',
+  ),
+  fixed('failed-handshakes', KEPT_HANDSHAKES, 'Failed TLS handshakes that /certs remembers.'),
+  fixed(
+    'tls-contexts',
+    MAX_KEPT_CONTEXTS,
+    'Certificates whose last good version is kept, and TLS contexts that are shared.',
+  ),
   fixed('pipelined-bytes', MAX_HELD_BYTES, 'What is read ahead while a request is under way.'),
+  fixed(
+    'held-back-check',
+    durationText(LOOK_EVERY_MS),
+    'How often clients whose bytes have no place are looked at: has one reset its connection?',
+  ),
   fixed('leading-empty-lines', MAX_EMPTY_LINES, 'Empty lines before a request line.'),
   fixed('host-length', MAX_HOST_LENGTH, 'Characters of a host name.'),
   fixed('content-length-digits', MAX_LENGTH_DIGITS, 'Digits of a Content-Length.'),
   fixed('chunk-size-digits', MAX_SIZE_DIGITS, 'Hexadecimal digits of a chunk size.'),
   fixed('connection-options', MAX_CONNECTION_TOKENS, 'Names in the Connection fields.'),
+  fixed('forwarded-hops', MAX_HOPS, 'Entries of x-forwarded-for that are looked at.'),
+  fixed(
+    'request-id-length',
+    MAX_REQUEST_ID_LENGTH,
+    'Characters of an x-request-id of a trusted proxy; a longer one is replaced.',
+  ),
+  fixed(
+    'h2-flood-memory',
+    durationText(FLOOD_MEMORY_MS),
+    'How long a client whose HTTP/2 connection was ended for its resets has smaller budgets.',
+  ),
+  fixed('h2-flood-memory-clients', MAX_CLIENTS, 'Clients remembered for that at one time.'),
+  fixed(
+    'read-buffers',
+    MAX_OWN_BUFFERS,
+    'Streaming sockets with a read buffer of 64 KiB of their own; others share one.',
+  ),
+  fixed('spare-read-buffers', MAX_SPARE_BUFFERS, 'Such buffers kept for the next socket.'),
+  fixed(
+    'plugin-whole-answer-bytes',
+    MAX_WHOLE_ANSWER_BYTES,
+    'Answers of a known length that onSend hooks get as one Buffer; longer ones are streams.',
+  ),
   fixed(
     'plugin-body-bytes',
     MAX_KEPT_BODY_BYTES,
@@ -80,16 +155,60 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     MAX_IDLE_CONNECTIONS,
     'HTTP/1.1 connections kept open to one endpoint without a request.',
   ),
+  fixed(
+    'upstream-hosts-per-endpoint',
+    MAX_HOSTS_PER_ENDPOINT,
+    'Server names (or clients, with PROXY headers) one endpoint keeps connections for.',
+  ),
+  fixed(
+    'upstream-last-words-bytes',
+    MAX_LAST_WORDS_BYTES,
+    'What is still read of an upstream that reset its connection.',
+  ),
+  fixed('ring-points', MAX_RING_POINTS, 'Points of a consistent hash ring.'),
+  fixed('health-checks', MAX_PROBES, 'Health checks that run at one time.'),
+  fixed('health-check-answer-bytes', MAX_PROBE_ANSWER_BYTES, 'An answer to a gRPC health check.'),
+  fixed(
+    'retry-kept-bytes',
+    MAX_REPLAY_BYTES,
+    'A request body kept for a retry; a longer one is sent once.',
+  ),
+  fixed('retry-kept-bytes-total', MAX_REPLAY_BYTES_IN_ALL, 'The same for all requests together.'),
+  fixed('retry-kept-chunks', MAX_KEPT_CHUNKS, 'Pieces of one such body.'),
+  fixed(
+    'retry-refused-bytes',
+    MAX_REFUSED_REPLAY_BYTES,
+    'A body kept only for the case that an HTTP/2 upstream refuses the stream unseen.',
+  ),
+  fixed(
+    'stale-connections',
+    MAX_STALE_CONNECTIONS,
+    'Kept connections, closed by the upstream just then, that one request tries.',
+  ),
   fixed('upstream-addresses-tried', MAX_ADDRESSES_TRIED, 'Addresses of a name one attempt tries.'),
   fixed('passthrough-addresses', MAX_ENDPOINTS, 'Addresses PassthroughCluster knows at one time.'),
   fixed('egress-via-hops', MAX_VIA_HOPS, 'Proxies a request to the egress proxy may have passed.'),
+  fixed(
+    'egress-credentials-length',
+    MAX_CREDENTIALS_LENGTH,
+    'Characters of Proxy-Authorization at the egress proxy.',
+  ),
+  fixed('egress-ledger-waiting', MAX_WAITING_DECISIONS, 'Ledger lines that wait to be written.'),
+  fixed('egress-notices', MAX_NOTICES_PER_MINUTE, 'Log lines a minute about refused egress.'),
+  fixed('egress-notice-pairs', MAX_NOTICED_PAIRS, 'Clients and hosts remembered for them.'),
+  fixed('egress-series', MAX_EGRESS_SERIES, 'Label sets of egress metrics.'),
+  fixed('egress-top-pairs', MAX_COUNTED_PAIRS, 'Clients and hosts that the egress view counts.'),
   fixed('dns-timeout', durationText(QUERY_TIMEOUT_MS), 'One query to one name server.'),
   fixed('dns-lookups', MAX_LOOKUPS, 'Names being looked up at one time.'),
   fixed('dns-cached-names', MAX_CACHED_NAMES, 'Answers that are kept.'),
   fixed('dns-addresses', MAX_ADDRESSES, 'Addresses of one answer.'),
+  fixed('hosts-file-bytes', MAX_HOSTS_FILE_BYTES, 'A hosts file that is read.'),
   fixed('dns-server-connections', MAX_TCP_CONNECTIONS, 'TCP connections of --dns.'),
+  fixed('dns-server-connection-time', durationText(MAX_CONNECTION_MS), 'One of them, in all.'),
   fixed('dns-server-forwards', MAX_FORWARDS, 'Questions to --dns that are being asked on.'),
   fixed('dns-server-cached-answers', MAX_CACHED_ANSWERS, 'Answers that --dns keeps.'),
+  fixed('dns-server-cached-bytes', MAX_KEPT_BYTES, 'One of them; a longer one is asked for again.'),
+  fixed('dns-auto-addresses', MAX_AUTO_ADDRESSES, 'Hosts that --dns makes up addresses for.'),
   fixed('dns-server-udp-bytes', MAX_PAYLOAD_BYTES, 'An answer of --dns by UDP.'),
   fixed('delayed-requests', MAX_DELAYED, 'Requests that injected faults delay at one time.'),
   fixed('mirror-requests', MAX_SHADOWS, 'Mirrored requests under way at one time.'),

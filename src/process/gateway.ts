@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { startAdminServer } from '../admin/admin-server.ts'
-import type { LoadOutcome, RateLimitActivity } from '../admin/admin-state.ts'
+import type { LoadOutcome } from '../admin/admin-state.ts'
 import type { RunningServer } from '../admin/http-server.ts'
 import { startStatusServer } from '../admin/status-server.ts'
 import type { ClusterDescription } from '../clusters/description.ts'
@@ -17,8 +17,6 @@ import { AdminView } from './admin-view.ts'
 import { bindProblem } from './bind-problem.ts'
 import type { BoundListener } from './bound-listeners.ts'
 import { BuiltInFilters } from './built-in-filters.ts'
-import { CertificateWatch } from './certificate-watch.ts'
-import { describeCertificates } from './certificates.ts'
 import { Configuration, type LoadedConfiguration } from './configuration.ts'
 import { DataPlane } from './data-plane.ts'
 import { DnsService } from './dns-service.ts'
@@ -27,9 +25,11 @@ import type { Logger } from './log.ts'
 import { Observability } from './observability.ts'
 import { loadPlugins } from './plugins.ts'
 import { ProblemLog } from './problem-log.ts'
+import { RateLimitDesk } from './rate-limit-desk.ts'
 import type { RunOptions } from './run-options.ts'
-import { refuseMissingPaths, refuseUnreadableSettings } from './start-checks.ts'
-import { bindOrExplain, StartError } from './start-error.ts'
+import { ServedCertificates } from './served-certificates.ts'
+import { refuseErrors, refuseMissingPaths, refuseUnreadableSettings } from './start-checks.ts'
+import { bindOrExplain } from './start-error.ts'
 
 /** How often an ending process looks whether everything is idle. */
 const IDLE_POLL_MS = 50
@@ -52,9 +52,11 @@ export class Gateway {
   #problems: readonly Problem[] = []
   #loaded: LoadedConfiguration | null = null
   #bindProblems: readonly Problem[] = []
-  readonly #certificates: CertificateWatch
+  readonly certificates: ServedCertificates
   readonly #observability: Observability
   readonly #adminView: AdminView
+  /** Rate limits, as people look at them. */
+  readonly rateLimits: RateLimitDesk
   #admin: RunningServer | null = null
   #dns: DnsService | null = null
   #status: RunningServer | null = null
@@ -69,8 +71,11 @@ export class Gateway {
     this.#filters = new BuiltInFilters({
       redisUrl: options.redisUrl,
       log: (level, message) => log[level](message),
+      ...(options.rateLimitMode === undefined ? {} : { mode: options.rateLimitMode }),
+      serves: options.rateLimitServer !== undefined,
     })
     const { factories, faults, rateLimit } = this.#filters
+    this.rateLimits = new RateLimitDesk(rateLimit, () => this.snapshot, log)
     this.#configuration = new Configuration({ ...options, filterFactories: factories })
     this.#problemLog = new ProblemLog(log)
     this.#observability = new Observability({
@@ -89,13 +94,15 @@ export class Gateway {
         log,
       }),
       mirrors: () => this.#dataPlane?.describeMirrors() ?? NO_MIRRORS,
-      certificates: () => this.#certificates.expiries,
+      certificates: () => this.certificates.expiries,
+      acme: () => this.certificates.acme.counts,
     })
-    this.#certificates = new CertificateWatch({
-      certificates: () => (this.snapshot === null ? [] : describeCertificates(this.snapshot)),
+    this.certificates = new ServedCertificates({
+      run: options,
+      log,
+      snapshot: () => this.snapshot,
       faults: () => this.#dataPlane?.certificateFaults ?? [],
       onChange: () => this.#problemLog.update(this.problems),
-      now: Date.now,
     })
     this.#adminView = new AdminView(this, this.#observability.metrics, { options, version, log })
   }
@@ -128,7 +135,7 @@ export class Gateway {
     refuseMissingPaths(this.#files, this.#options)
     const loaded = this.#configuration.load(this.#files)
     refuseUnreadableSettings(loaded.problems, this.#options)
-    this.#refuseErrors(loaded)
+    refuseErrors(loaded.problems, this.#options, (errors) => this.#problemLog.update(errors))
     await this.#bindManagement()
     if (this.#options.redisUrl === null) {
       this.#log.info('no Redis is configured: rate limits are counted in this process')
@@ -139,30 +146,21 @@ export class Gateway {
       observer: this.#observability.observer,
       tcpObserver: this.#observability.tcpObserver,
       refusals: this.#observability.metrics.refusals,
+      issued: this.certificates.acme,
       log: this.#log,
     })
     this.#dataPlane.watchEgress(this.#observability.egress.watch)
     this.#dataPlane.protect(this.#admin?.port, this.#status?.port)
+    await this.certificates.acme.prepare(loaded.snapshot)
     await this.#dataPlane.start(this.#egressAddresses(loaded.mesh))
     this.#dns = await DnsService.start(this.#options, loaded, this.#log)
     this.#dns?.publish(this.#observability.metrics)
     this.#dataPlane.protect(this.#dns?.port)
     this.#publish(loaded)
+    this.#dataPlane.protect(await this.#filters.serve(this.#options.rateLimitServer))
     await this.#watchSettings()
     this.#state = 'ready'
     this.#logReady(performance.now() - began)
-  }
-
-  #refuseErrors(loaded: LoadedConfiguration): void {
-    if (!this.#options.strict) return
-    const errors = loaded.problems.filter((problem) => problem.severity === 'error')
-    if (errors.length === 0) return
-    this.#problemLog.update(errors)
-    throw new StartError(
-      `${errors.length} errors in the configuration, and --strict was given`,
-      this.#options.config.join(' '),
-      'mend what is logged above, or start without --strict',
-    )
   }
 
   #egressAddresses(mesh: MeshConfigSpec): readonly BindAddress[] {
@@ -237,10 +235,11 @@ export class Gateway {
 
   #publish(loaded: LoadedConfiguration): void {
     this.#loaded = loaded
+    this.#filters.published()
     this.#dns?.update(loaded)
     this.#lastLoad = { ok: true, at: new Date().toISOString() }
     this.#problems = loaded.problems
-    this.#certificates.check()
+    this.#dataPlane?.answerChallenges(this.certificates.follow(loaded.snapshot))
     this.#problemLog.update(this.problems)
     this.#observability.serving(loaded.snapshot, this.problems, loaded.changed)
   }
@@ -259,6 +258,7 @@ export class Gateway {
         admin: this.adminAddress,
         status: this.statusAddress,
         dns: this.dnsAddress,
+        rateLimitServer: this.rateLimitServerAddress,
       },
       'ready',
     )
@@ -274,16 +274,6 @@ export class Gateway {
     return this.#loaded
   }
 
-  /** Where rate limits are counted, and what each rule did. */
-  get rateLimits(): RateLimitActivity {
-    const { rateLimit } = this.#filters
-    return {
-      store: rateLimit.storeStatus(),
-      rules: rateLimit.stats.rules,
-      hotKeys: rateLimit.stats.hot.list(),
-    }
-  }
-
   /** How the last reading of the sources ended, or null before the first. */
   get lastLoad(): LoadOutcome | null {
     return this.#lastLoad
@@ -294,7 +284,7 @@ export class Gateway {
   }
 
   get problems(): readonly Problem[] {
-    const certificates = this.#certificates.problems
+    const certificates = this.certificates.problems
     return this.#bindProblems.length === 0 && certificates.length === 0
       ? this.#problems
       : [...this.#problems, ...this.#bindProblems, ...certificates]
@@ -331,6 +321,10 @@ export class Gateway {
     return this.#dns?.address ?? null
   }
 
+  get rateLimitServerAddress(): string | null {
+    return this.#filters.serverAddress
+  }
+
   /** Every socket that accepts traffic, as bound. */
   get boundListeners(): readonly BoundListener[] {
     return this.#dataPlane === null ? [] : this.#dataPlane.boundListeners
@@ -356,8 +350,10 @@ export class Gateway {
   async drain(timing: { delayMs: number; timeoutMs: number }): Promise<void> {
     if (this.#state === 'draining' || this.#state === 'closed') return
     this.#state = 'draining'
+    this.#filters.leave()
     await pause(timing.delayMs)
     this.#dataPlane?.drain()
+    this.#filters.drain(timing.timeoutMs)
     const deadline = performance.now() + timing.timeoutMs
     while (this.#isBusy && performance.now() < deadline) await pause(IDLE_POLL_MS)
     await this.#mirrorsIdle(Math.min(deadline, performance.now() + MIRROR_DRAIN_MS))
@@ -374,16 +370,19 @@ export class Gateway {
   /** Idle connections count too: each has a moment for a request that may be on its way. */
   get #isBusy(): boolean {
     return (
-      this.activeExchanges > 0 || this.boundListeners.some(({ connections }) => connections > 0)
+      this.#filters.isAsked ||
+      this.activeExchanges > 0 ||
+      this.boundListeners.some(({ connections }) => connections > 0)
     )
   }
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#certificates.close()
+    await this.certificates.close()
     for (const source of this.#sources) await source.close()
     await this.#turn
+    await this.#filters.rateLimit.refuseWaiting()
     await this.#dataPlane?.close()
     await this.#observability.close()
     await this.#dns?.close()

@@ -4,6 +4,7 @@ import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
+import type { AcmeCounts } from '../telemetry/acme-stats.ts'
 import type { CertificateExpiry } from '../telemetry/certificate-stats.ts'
 import { compileFormat } from '../telemetry/log-format.ts'
 import { LogSink } from '../telemetry/log-sink.ts'
@@ -40,6 +41,7 @@ export class Observability {
     clusters: () => readonly ClusterDescription[]
     mirrors: () => MirrorStats
     certificates: () => readonly CertificateExpiry[]
+    acme: () => AcmeCounts
     faults: FaultCounts
     rateLimits: () => readonly RateLimitCounts[]
     rateLimitStore: () => RateLimitStoreState
@@ -61,6 +63,7 @@ export class Observability {
       clusterStats: options.clusters,
       mirrorStats: options.mirrors,
       certificates: options.certificates,
+      acme: options.acme,
       faults: options.faults,
       rateLimits: options.rateLimits,
       rateLimitStore: options.rateLimitStore,

@@ -1,3 +1,5 @@
+import type { RateLimitMode } from '../../plugins/rate-limit/service/service-decisions.ts'
+import type { AcmeSettings } from '../acme/acme-settings.ts'
 import type { LimitFlags } from '../compile/limits/limit-table.ts'
 import type { EgressControlSettings } from '../compile/egress/egress-control-settings.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
@@ -33,6 +35,12 @@ export interface RunOptions {
   readonly meshCertificates?: string
   readonly redisUrl: string | null
   readonly rateLimitConfig: string | null
+  /** When external rate limit services are asked; absent: `auto`. */
+  readonly rateLimitMode?: RateLimitMode
+  /** Answering others that ask about rate limits; absent: nobody is answered. */
+  readonly rateLimitServer?: RateLimitServerSettings
+  /** Certificates by ACME (`--acme-*`); absent: none are ordered. */
+  readonly acme?: AcmeSettings
   /** CIDRs of proxies in front of the gateway that are believed what they say of the client. */
   readonly trustedProxies: readonly string[]
   /** null: off. */
@@ -51,6 +59,13 @@ export interface RunOptions {
   readonly accessLogFd: number
   readonly logLevel: LogLevel
   readonly logFormat: 'json' | 'pretty'
+}
+
+/** `--rate-limit-server` and `--rate-limit-server-headers`. */
+export interface RateLimitServerSettings {
+  readonly listen: BindAddress
+  /** Answers carry RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset for the response. */
+  readonly responseHeaders: boolean
 }
 
 /** `--egress-ledger` and `--egress-ledger-size`. */

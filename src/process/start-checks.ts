@@ -34,3 +34,20 @@ export function refuseUnreadableSettings(
     )
   }
 }
+
+/** With --strict an error in the configuration is the end; `report` is told of all of them first. */
+export function refuseErrors(
+  problems: readonly Problem[],
+  { strict, config }: Pick<RunOptions, 'strict' | 'config'>,
+  report: (errors: readonly Problem[]) => void,
+): void {
+  if (!strict) return
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length === 0) return
+  report(errors)
+  throw new StartError(
+    `${errors.length} errors in the configuration, and --strict was given`,
+    config.join(' '),
+    'mend what is logged above, or start without --strict',
+  )
+}

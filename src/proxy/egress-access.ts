@@ -1,3 +1,4 @@
+import { exportToOf, whyHidden } from '../base/hidden-by.ts'
 import { Headers } from '../http/headers.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import { declarationOf, identifyClient } from './egress-client.ts'
@@ -69,28 +70,40 @@ export function undeclaredHost(ask: EgressAsk): VirtualHost {
   return passesUndeclared(ask) ? control.allowAny : control.blockAll
 }
 
-/**
- * The Sidecar that does not import the declaration of the asked host, or ''. `found` is its virtual
- * host, which tells the namespace of a host that only a VirtualService names.
- */
-export function hidingSidecar(ask: EgressAsk, found: VirtualHost | null): string {
-  const { control } = ask.plan
-  const { scope } = ask.client
-  if (control === null || scope === null) return ''
-  const declared = declarationOf(control, ask.askedHost, ask.port)
-  if (declared !== null) return scope.sees(declared.namespace, declared.host) ? '' : scope.name
-  const route = found === null ? undefined : found.routes[0]
-  if (route === undefined) return ''
-  return scope.sees(route.origin.namespace, ask.askedHost) ? '' : scope.name
+/** Whether anything may hide a declared host from this client. */
+function mayHide({ plan: { control }, client }: EgressAsk): boolean {
+  return control !== null && (client.scope !== null || control.hasAudiences)
 }
 
-/** The virtual host unless the client's Sidecar does not import it: then nobody declares it. */
+/**
+ * What hides the declaration of the asked host from this client: exportTo of its resource (as
+ * `exportToOf` writes it), the Sidecar that does not import it, or ''. `found` is its virtual host,
+ * which tells the namespace of a host that only a VirtualService names.
+ */
+export function hidingRule(ask: EgressAsk, found: VirtualHost | null): string {
+  const { control } = ask.plan
+  const { scope, namespace } = ask.client
+  if (control === null || !mayHide(ask)) return ''
+  const declared = declarationOf(control, ask.askedHost, ask.port)
+  if (declared !== null) {
+    const { audience } = declared
+    const home = namespace === '' ? control.namespace : namespace
+    if (audience !== null && !audience.has(home)) return exportToOf(declared.origin)
+    if (scope === null) return ''
+    return scope.sees(declared.namespace, declared.host, ask.port) ? '' : scope.name
+  }
+  const route = found === null ? undefined : found.routes[0]
+  if (route === undefined || scope === null) return ''
+  return scope.sees(route.origin.namespace, ask.askedHost, ask.port) ? '' : scope.name
+}
+
+/** The virtual host unless something hides it from the client: then nobody declares it. */
 export function visibleHost(
   exchange: EgressExchange,
   found: VirtualHost | null,
 ): VirtualHost | null {
-  if (found === null || exchange.client.scope === null) return found
-  exchange.hiddenBy = hidingSidecar(exchange, found)
+  if (found === null || !mayHide(exchange)) return found
+  exchange.hiddenBy = hidingRule(exchange, found)
   return exchange.hiddenBy === '' ? found : null
 }
 
@@ -98,18 +111,18 @@ export function visibleTunnel(
   exchange: EgressExchange,
   found: KnownTunnel | null,
 ): KnownTunnel | null {
-  if (found === null || exchange.client.scope === null) return found
-  exchange.hiddenBy = hidingSidecar(exchange, null)
+  if (found === null || !mayHide(exchange)) return found
+  exchange.hiddenBy = hidingRule(exchange, null)
   return exchange.hiddenBy === '' ? found : null
 }
 
-/** 403 for a host that exists but that the client's Sidecar does not list. False: it may pass. */
+/** 403 for a host that exists, but not for this client. False: it may pass. */
 export function refuseHidden(exchange: EgressExchange): boolean {
   if (exchange.hiddenBy === '' || passesUndeclared(exchange)) return false
   exchange.clusterLabel = BLACK_HOLE
   const body =
-    `egress to ${exchange.askedHost}:${exchange.port} is blocked: Sidecar ${exchange.hiddenBy} of this ` +
-    'client does not list the host under spec.egress, and its policy is REGISTRY_ONLY\n'
+    `egress to ${exchange.askedHost}:${exchange.port} is blocked: ${whyHidden(exchange.hiddenBy)}, ` +
+    'and its policy is REGISTRY_ONLY\n'
   sendLocalReply(exchange, 403, new Headers(), body, '', 'egress_not_visible')
   return true
 }

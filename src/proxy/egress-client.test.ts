@@ -26,6 +26,8 @@ const ANY = new VirtualHost('any', [], false)
 const CONTROL: EgressControl = {
   reportOnly: false,
   refuseUnknown: false,
+  namespace: 'istio-system',
+  hasAudiences: false,
   declarations: new Map(),
   addresses: [],
   workloads: new Map([['10.0.0.7', POD]]),
@@ -37,7 +39,9 @@ const CONTROL: EgressControl = {
 }
 const WITH_USERS: EgressControl = {
   ...CONTROL,
-  users: new Map([['alice', { digest: hash('sha256', 'pass:word', 'buffer'), client: USER }]]),
+  users: new Map([
+    ['alice', { digest: hash('sha256', 'pass:word', 'buffer'), algorithm: 'sha256', client: USER }],
+  ]),
 }
 
 function from(remoteAddress: string, spiffe: string | null = null): DownstreamConnection {

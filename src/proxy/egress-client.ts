@@ -1,18 +1,23 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { DownstreamConnection } from '../http/exchange.ts'
-import type {
-  DeclaredHost,
-  EgressClient,
-  EgressControl,
-  EgressUser,
+import {
+  type DeclaredHost,
+  type EgressClient,
+  type EgressControl,
+  type EgressUser,
+  UNKNOWN_CLIENT,
 } from '../snapshot/egress-control.ts'
 
 const BASIC = /^basic +([a-z0-9+/]+={0,2}) *$/i
 /** RFC 7617 sets no limit; no user needs more. */
-const MAX_CREDENTIALS_LENGTH = 1_024
-/** Stands for the password of a user who does not exist. */
-const NOBODY = Buffer.alloc(32)
+export const MAX_CREDENTIALS_LENGTH = 1_024
+/** Stands for a user who does not exist. */
+const NOBODY: EgressUser = {
+  digest: Buffer.alloc(32),
+  algorithm: 'sha256',
+  client: UNKNOWN_CLIENT,
+}
 /** `spiffe://cluster.local/ns/shop/sa/web` */
 const WORKLOAD_ID = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/
 
@@ -40,8 +45,8 @@ export function clientAt(control: EgressControl, address: string): EgressClient 
   return control.refuseUnknown ? null : control.unknown
 }
 
-/** RFC 7617 Basic. */
-function byCredentials(
+/** RFC 7617 Basic. null: there is no such user, or the password is another. */
+export function byCredentials(
   users: ReadonlyMap<string, EgressUser>,
   credentials: string,
 ): EgressClient | null {
@@ -51,11 +56,11 @@ function byCredentials(
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
   if (colon === -1) return null
-  const digest = hash('sha256', text.slice(colon + 1), 'buffer')
-  const user = users.get(text.slice(0, colon)) ?? null
+  const user = users.get(text.slice(0, colon)) ?? NOBODY
+  const digest = hash(user.algorithm, text.slice(colon + 1), 'buffer')
   // An unknown name costs as much as a wrong password.
-  const equal = timingSafeEqual(digest, user === null ? NOBODY : user.digest)
-  return user !== null && equal ? user.client : null
+  const equal = timingSafeEqual(digest, user.digest)
+  return equal && user !== NOBODY ? user.client : null
 }
 
 function byCertificate(

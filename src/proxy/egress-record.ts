@@ -26,7 +26,7 @@ export interface EgressRecord {
   /** In force for this client. */
   readonly policy: OutboundPolicy
   readonly verdict: EgressVerdict
-  /** The Sidecar that hides the host from this client, or ''. */
+  /** The Sidecar, or `exportTo of KIND NAMESPACE/NAME`, that hides the host from this client, or ''. */
   readonly hiddenBy: string
   /** Who declares the host on this port, as far as the client may see it; null: nobody. */
   readonly declaration: DeclaredHost | null

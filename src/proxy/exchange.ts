@@ -2,29 +2,30 @@ import type { ClusterAttempt } from '../clusters/attempt.ts'
 import type { Cluster } from '../clusters/cluster.ts'
 import type { PickContext } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
-import type { FilterExchange, ResponseEditor, Waiter } from '../filters/filter.ts'
+import type { FilterExchange, ResponseEditor, UpstreamObserver, Waiter } from '../filters/filter.ts'
 import type {
   AbortReason,
   DownstreamConnection,
   DownstreamExchange,
   ExchangeHandler,
 } from '../http/exchange.ts'
-import { Headers } from '../http/headers.ts'
+import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
 import type { Destination, Route } from '../routing/route.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
-import { abortDetails, abortFlag, answerFailure } from './failure-reply.ts'
+import { abortDetails, abortFlag, answerFailure, cutAnswer } from './failure-reply.ts'
 import { resumeFilters } from './filter-chain.ts'
 import { startClocks } from './forward.ts'
-import { addedCookie, hashCookie, hashQuery } from './hash-key.ts'
+import { addedCookie, hashCookie, hashQuery, routePreferences } from './hash-key.ts'
 import { sendLocalReply } from './local-reply.ts'
 import { RequestBody } from './request-body.ts'
 import { endTries, retryAfterAnswer, retryAfterFailure, settleRetry } from './retry.ts'
-import { ownResponseHeaders, relayHead } from './response.ts'
+import { ownResponseHeaders, relayHead, tellObservers } from './response.ts'
 import { joinFlags } from './response-flags.ts'
+import { openTunnel } from './open-tunnel.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import type { Tries } from './tries.ts'
 
@@ -89,6 +90,8 @@ export class Exchange
   addedHeaders: string[] | null
   /** Filters that change the final response head, the last one first. */
   responseEditors: ResponseEditor[] | null
+  /** Filters that hear what the upstream answers. */
+  upstreamObservers: UpstreamObserver[] | null
   upstreamHost: string
   upstreamLocal: string
   upstreamSentMs: number
@@ -147,6 +150,7 @@ export class Exchange
     this.responseHeaders = null
     this.addedHeaders = null
     this.responseEditors = null
+    this.upstreamObservers = null
     this.upstreamHost = ''
     this.upstreamLocal = ''
     this.upstreamSentMs = 0
@@ -248,7 +252,7 @@ export class Exchange
     this.upstreamLocal = stream.local
     this.upstreamSentMs = performance.now()
     if (this.request.method === 'CONNECT' && this.request.upgrade === null) {
-      this.#openTunnel(200)
+      openTunnel(this, 200)
       return
     }
     const body = this.body
@@ -270,12 +274,14 @@ export class Exchange
     if (status === 101 && this.request.upgrade !== null) {
       ownResponseHeaders(this, headers)
       this.responseHeaders = headers
-      this.#openTunnel(101)
+      openTunnel(this, 101)
       return
     }
     const grpcStatus = headers.get('grpc-status')
     const questionable = status >= 400 || grpcStatus !== null
-    if (questionable && retryAfterAnswer(this, status, headers, grpcStatus)) return
+    const closed =
+      this.upstreamObservers !== null && tellObservers(this.upstreamObservers, status, headers)
+    if (questionable && !closed && retryAfterAnswer(this, status, headers, grpcStatus)) return
     if (this.tries !== null) settleRetry(this, this.tries)
     relayHead(this, status, headers, bodyLength, grpcStatus)
   }
@@ -302,33 +308,19 @@ export class Exchange
     const stream = this.stream
     this.stream = null
     this.attempt = null
-    if (this.downstream.headSent) {
-      this.addFlag(failure.flag)
-      this.details = 'upstream_reset_after_response_started'
-      this.transportFailure = failure.transportReason
-      this.downstream.abort()
-      this.finish()
-      return
-    }
-    if (!retryAfterFailure(this, failure, stream)) answerFailure(this, failure)
-  }
-
-  #openTunnel(status: number): void {
-    this.tunnel = true
-    this.status = status
-    this.details = 'via_upstream'
-    if (this.tries !== null) settleRetry(this, this.tries)
-    this.clearTimers()
-    this.downstream.sendTunnelHead(status, this.responseHeaders ?? new Headers())
-    const { stream, body } = this
-    const hasRoom = stream === null || body === null || body.start(stream)
-    if (stream !== null && body !== null && body.tunnelEnded) stream.sendEnd(null)
-    else if (hasRoom) this.downstream.resumeRequestBody()
+    if (this.downstream.headSent) cutAnswer(this, failure)
+    else if (!retryAfterFailure(this, failure, stream)) answerFailure(this, failure)
   }
 
   // What filters may do.
 
-  answer(status: number, headers: Headers, body: string, flag: string, details: string): void {
+  answer(
+    status: number,
+    headers: Headers,
+    body: string | Buffer,
+    flag: string,
+    details: string,
+  ): void {
     if (this.ended || this.downstream.headSent) return
     this.filterWaits = false
     this.waiter = null
@@ -349,12 +341,21 @@ export class Exchange
     else this.responseEditors.unshift(editor)
   }
 
+  observeUpstream(observer: UpstreamObserver): void {
+    if (this.upstreamObservers === null) this.upstreamObservers = [observer]
+    else this.upstreamObservers.push(observer)
+  }
+
   addResponseHeader(name: string, value: string): void {
     if (this.addedHeaders === null) this.addedHeaders = [name, value]
     else this.addedHeaders.push(name, value)
   }
 
   // What load balancers may ask.
+
+  get preferences(): ReturnType<typeof routePreferences> {
+    return routePreferences(this.route)
+  }
 
   hashHeader(name: string): string | null {
     return this.request.headers.combined(name)
@@ -383,13 +384,10 @@ export class Exchange
     if (this.tries !== null) endTries(this, this.tries)
     const open = this.tunnel || !this.upstreamEnded || !this.requestEnded
     if (this.attempt !== null && open) this.attempt.abort()
-    if (this.waiter !== null) {
-      this.waiter.exchangeEnded()
-      this.waiter = null
-    }
+    this.waiter?.exchangeEnded()
+    this.waiter = null
     this.endedMonotonicMs = performance.now()
-    const observer = this.runtime.observer
-    if (observer !== null) observer.onExchangeEnd(this)
+    this.runtime.observer?.onExchangeEnd(this)
     this.attempt = null
     this.stream = null
     if (this.body !== null) this.body.close()

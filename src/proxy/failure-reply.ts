@@ -74,3 +74,12 @@ function failureDetails(failure: UpstreamFailure): string {
   if (failure.type === 'timeout') return 'response_timeout'
   return `upstream_reset_before_response_started{${failure.resetReason.replaceAll(' ', '_')}}`
 }
+
+/** The client has the head already: all that is left is to end what it reads. */
+export function cutAnswer(exchange: Exchange, failure: UpstreamFailure): void {
+  exchange.addFlag(failure.flag)
+  exchange.details = 'upstream_reset_after_response_started'
+  exchange.transportFailure = failure.transportReason
+  exchange.downstream.abort()
+  exchange.finish()
+}

@@ -51,9 +51,9 @@ const EDGE_OWNED = new Map<string, number>([
 ])
 
 /** Entries of x-forwarded-for that are looked at from the right, at most. */
-const MAX_HOPS = 64
+export const MAX_HOPS = 64
 /** A longer x-request-id of a trusted proxy is replaced. */
-const MAX_REQUEST_ID_LENGTH = 128
+export const MAX_REQUEST_ID_LENGTH = 128
 
 /** What the edge found out about the client. */
 export interface ClientView {

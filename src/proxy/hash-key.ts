@@ -1,4 +1,11 @@
+import type { PickPreferences } from '../clusters/pick.ts'
 import type { Headers } from '../http/headers.ts'
+import type { Route } from '../routing/route.ts'
+
+/** What the route asks of load balancers, or null. */
+export function routePreferences(route: Route | null): PickPreferences | null {
+  return route !== null && route.action.type === 'forward' ? route.action.preferences : null
+}
 
 /** First value of query parameter `name`, undecoded, or null. `query` begins with `?` or is empty. */
 export function hashQuery(query: string, name: string): string | null {

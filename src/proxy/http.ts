@@ -2,6 +2,7 @@ import type { DownstreamExchange } from '../http/exchange.ts'
 import { Headers } from '../http/headers.ts'
 import { httpsLocation } from '../routing/redirect.ts'
 import type { HttpServerPlan } from '../snapshot/listener-plan.ts'
+import { answerAcmeChallenge } from './acme-challenge.ts'
 import { decideHttp, NoRoute } from './decision.ts'
 import { Exchange } from './exchange.ts'
 import { takeRoute } from './filter-chain.ts'
@@ -27,6 +28,8 @@ export function handleHttp(
   const client = ownIngressHeaders(request, exchange.connection, exchange.mesh)
   exchange.clientAddress = client.clientAddress
   exchange.requestId = client.requestId
+  const { challenges } = runtime
+  if (challenges !== null && answerAcmeChallenge(exchange, challenges)) return
   const decision = decideHttp(request, server, misdirected)
   if (decision instanceof NoRoute) answerWithoutRoute(exchange, decision)
   else takeRoute(exchange, decision)

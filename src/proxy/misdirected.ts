@@ -22,7 +22,7 @@ export function servingChain(
   const owner = table.bySni.find(host)
   if (owner === null || owner === chain) return chain
   if (owner.passesThrough || owner.opaque || owner.tls.certificates.length === 0) return null
-  return asStrict(chain.tls, owner.tls) && covers(host, owner) ? owner : null
+  return lackingPolicy(chain.tls, owner.tls) === null && covers(host, owner) ? owner : null
 }
 
 /** Both servers show the same certificates: what is known without a connection. */
@@ -32,12 +32,18 @@ export function sharesCertificates(chain: TlsChainPlan, owner: TlsChainPlan): bo
   return names(chain) === names(owner)
 }
 
-/** Has a connection under `held` met everything that `wanted` asks for? */
-function asStrict(held: ServerTls, wanted: ServerTls): boolean {
-  if (VERSIONS.indexOf(held.minVersion) < VERSIONS.indexOf(wanted.minVersion)) return false
-  if (wanted.ciphers !== null && wanted.ciphers !== held.ciphers) return false
-  if (wanted.client === undefined) return true
-  return held.client !== undefined && sameRules(held.client, wanted.client)
+/** What a server may ask of a connection. */
+export type Policy = 'minProtocolVersion' | 'cipherSuites' | 'clientCertificate'
+
+/** The first thing `wanted` asks for that a connection under `held` has not met, or null. */
+export function lackingPolicy(held: ServerTls, wanted: ServerTls): Policy | null {
+  if (VERSIONS.indexOf(held.minVersion) < VERSIONS.indexOf(wanted.minVersion)) {
+    return 'minProtocolVersion'
+  }
+  if (wanted.ciphers !== null && wanted.ciphers !== held.ciphers) return 'cipherSuites'
+  if (wanted.client === undefined) return null
+  const isSame = held.client !== undefined && sameRules(held.client, wanted.client)
+  return isSame ? null : 'clientCertificate'
 }
 
 function sameRules(a: ClientRules, b: ClientRules): boolean {

@@ -1,6 +1,7 @@
 import { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
 import type { Exchange } from './exchange.ts'
+import { isGrpcContentType } from './grpc-content-type.ts'
 import { sendLocalReply } from './local-reply.ts'
 
 /**
@@ -20,6 +21,5 @@ export function redirectUnescaped(exchange: Exchange): void {
 
 /** gRPC clients do not. */
 export function followsRedirects(request: Request): boolean {
-  const contentType = request.headers.get('content-type')
-  return contentType === null || !contentType.startsWith('application/grpc')
+  return !isGrpcContentType(request.headers.get('content-type'))
 }

@@ -1,7 +1,21 @@
+import type { UpstreamObserver } from '../filters/filter.ts'
 import type { Headers } from '../http/headers.ts'
 import { dateHeader } from './date-header.ts'
 import type { Exchange } from './exchange.ts'
 import { dropMeshHeaders } from './mesh-response-headers.ts'
+
+/** True: one of them will not have the upstream asked again. */
+export function tellObservers(
+  observers: readonly UpstreamObserver[],
+  status: number,
+  headers: Headers,
+): boolean {
+  let closed = false
+  for (let i = 0; i < observers.length; i++) {
+    if (observers[i]!.upstreamAnswered(status, headers)) closed = true
+  }
+  return closed
+}
 
 /** Passes the upstream's response head on to the client. */
 export function relayHead(

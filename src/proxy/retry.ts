@@ -18,7 +18,7 @@ import { Tries } from './tries.ts'
 const MAX_BACKOFF_FACTOR = 10
 
 /** Tries of one request on connections that the upstream closed just then; not a policy's matter. */
-const MAX_STALE_CONNECTIONS = 2
+export const MAX_STALE_CONNECTIONS = 2
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -184,7 +184,7 @@ function retryOnce(exchange: Exchange, policy: RetryPlan): boolean {
 function scheduleAttempt(exchange: Exchange, policy: RetryPlan | null, waitMs: number): void {
   exchange.attempt = null
   exchange.stream = null
-  noteTried(exchange, policy === null || policy.avoidsTried)
+  noteTried(exchange, policy === null || policy.avoidsTried || policy.remoteLocalities)
   if (!exchange.requestEnded) exchange.downstream.pauseRequestBody()
   const tries = (exchange.tries ??= new Tries())
   if (tries.tryTimer !== null) clearTimeout(tries.tryTimer)

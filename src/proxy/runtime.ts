@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { PendingChallenges } from '../base/pending-challenges.ts'
 import type { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EgressObserver } from './egress-record.ts'
@@ -24,6 +25,8 @@ export class ProxyRuntime {
   tcpObserver: TcpObserver | null
   /** Told of every decision of the egress proxy; null when nobody listens. */
   egressObserver: EgressObserver | null
+  /** What ACME servers may ask for; null when no certificate is ordered. */
+  challenges: PendingChallenges | null
   /** Uniform in [0, 1): weighted destinations, mirrored shares. */
   readonly random: () => number
   readonly replayBudget: ReplayBudget
@@ -51,6 +54,7 @@ export class ProxyRuntime {
     this.observer = init.observer
     this.tcpObserver = init.tcpObserver ?? null
     this.egressObserver = null
+    this.challenges = null
     this.random = init.random
     this.replayBudget = new ReplayBudget()
     this.mirrors = new Mirrors()

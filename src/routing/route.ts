@@ -1,3 +1,4 @@
+import type { PickPreferences } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { Filter } from '../filters/filter.ts'
 import type { HeaderMutation } from './header-mutation.ts'
@@ -64,6 +65,8 @@ export interface RetryPlan {
   readonly anyMethod: boolean
   /** Endpoints that were tried are avoided: retryIgnorePreviousHosts. */
   readonly avoidsTried: boolean
+  /** So are failover levels: retryRemoteLocalities. */
+  readonly remoteLocalities: boolean
   /** Neither the route nor MeshConfig says anything of retries. */
   readonly isDefault: boolean
 }
@@ -76,6 +79,8 @@ export interface ForwardAction {
   readonly cumulativeWeights: readonly number[]
   /** The same key always gets the same destination; null: drawn for each request. */
   readonly sticky: StickyPlan | null
+  /** null: load balancers need to know nothing of the route. */
+  readonly preferences: PickPreferences | null
   readonly rewrite: PathRewrite | null
   /** Replaces Host upstream whatever the destination, or null. */
   readonly rewriteAuthority: string | null

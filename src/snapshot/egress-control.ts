@@ -18,8 +18,12 @@ export interface EgressControl {
   readonly workloads: ReadonlyMap<string, EgressClient>
   /** Stands for everybody whom nothing identifies. */
   readonly unknown: EgressClient
-  /** Users of Proxy-Authorization by name; null: credentials are not asked for and mean nothing. */
+  /** Users of Proxy-Authorization and of SOCKS5 by name; null: credentials are not asked for and mean nothing. */
   readonly users: ReadonlyMap<string, EgressUser> | null
+  /** Where clients whose namespace is not known count as being: the gateway's. */
+  readonly namespace: string
+  /** Some declaration has an audience. */
+  readonly hasAudiences: boolean
   /** The Sidecar for clients of which only the namespace is known; '' is any other namespace. */
   readonly scopes: ReadonlyMap<string, EgressScope>
   /** Taken for undeclared hosts under either policy. */
@@ -31,6 +35,8 @@ export interface DeclaredHost {
   readonly host: string
   readonly namespace: string
   readonly origin: RouteOrigin
+  /** Namespaces whose clients see it (exportTo); null: all. */
+  readonly audience: ReadonlySet<string> | null
 }
 
 export interface DeclaredAddress {
@@ -45,12 +51,14 @@ export interface EgressScope {
   readonly name: string
   /** null: the mesh's. */
   readonly policy: OutboundPolicy | null
-  sees(namespace: string, host: string): boolean
+  /** Does it import the declaration of `host` in `namespace` for what asks on `port`? */
+  sees(namespace: string, host: string, port: number): boolean
 }
 
 export interface EgressUser {
-  /** SHA-256 of the password. */
+  /** Of the password. */
   readonly digest: Buffer
+  readonly algorithm: 'sha256' | 'sha1'
   readonly client: EgressClient
 }
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { howToShow } from '../base/hidden-by.ts'
 import { fromBytes } from '../base/latin1.ts'
 import type { EgressKind, EgressRecord, EgressVerdict } from '../proxy/egress-record.ts'
 
@@ -115,7 +116,7 @@ export function remedy(line: EgressLine): string {
   if (verdict === 'guarded') {
     return `a ServiceEntry with ${host}, or --egress-allow for the address range`
   }
-  if (hiddenBy !== '') return `"*/${host}" under spec.egress[].hosts of Sidecar ${hiddenBy}`
+  if (hiddenBy !== '') return howToShow(hiddenBy, host)
   const what = isIP(host) === 0 ? 'host' : 'address'
   return `a ServiceEntry with ${what} ${host} and port ${port} (tidegate egress learn writes it)`
 }

@@ -3,9 +3,9 @@ import { clientOf } from './egress-top.ts'
 
 const QUIET_MS = 60_000
 /** Pairs whose last notice is remembered. */
-const MAX_PAIRS = 4096
+export const MAX_PAIRS = 4096
 /** Lines of one minute, whatever the pairs: who asks for random names does not fill the log. */
-const MAX_PER_MINUTE = 60
+export const MAX_PER_MINUTE = 60
 
 /** Says in the process log who was refused what: each host and client at most once a minute. */
 export class EgressNotices {

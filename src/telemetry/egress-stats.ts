@@ -3,7 +3,7 @@ import type { EgressRecord } from '../proxy/egress-record.ts'
 import { PublishedCounter, PublishedGauge } from './published-metric.ts'
 
 /** Label sets; beyond, the client's namespace is not told any more. */
-const MAX_SERIES = 2000
+export const MAX_SERIES = 2000
 
 interface Series {
   readonly labels: Readonly<Record<string, string>>

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import type { ExchangeObserver, ExchangeRecord } from '../proxy/exchange-record.ts'
+import { type AcmeCounts, publishAcmeStats } from './acme-stats.ts'
 import { type CertificateExpiry, publishCertificateStats } from './certificate-stats.ts'
 import { type ClusterStats, publishClusterStats } from './cluster-stats.ts'
 import type { SourceIdentity } from './istio-labels.ts'
@@ -29,6 +30,8 @@ export interface MetricsOptions {
   readonly droppedLogLines: (() => number) | null
   /** Served certificates, read when somebody scrapes; absent: none are. */
   readonly certificates?: () => readonly CertificateExpiry[]
+  /** How orders of certificates ended; absent: none are ordered. */
+  readonly acme?: () => AcmeCounts
   /** Shadow requests at this moment; absent: nothing mirrors. */
   readonly mirrorStats?: () => MirrorStats
   /** Counted where faults are injected, read when somebody scrapes; absent: no faults. */
@@ -65,6 +68,7 @@ export class Metrics implements ExchangeObserver {
     publishProcessState(registry, this.#state, options.version)
     if (options.clusterStats !== null) publishClusterStats(registry, options.clusterStats)
     if (options.certificates !== undefined) publishCertificateStats(registry, options.certificates)
+    if (options.acme !== undefined) publishAcmeStats(registry, options.acme)
     if (options.mirrorStats !== undefined) publishMirrorStats(registry, options.mirrorStats)
     if (options.faults !== undefined) publishFaultStats(registry, options.faults)
     if (options.rateLimits !== undefined) publishRateLimitStats(registry, options.rateLimits)

@@ -4,7 +4,7 @@ import { alternativeNames, firstUri } from './alternative-names.ts'
 import type { ClientVerification } from './plan.ts'
 
 /** Certificates that a client may send behind its own and that are shown on. */
-const MAX_CHAIN_CERTIFICATES = 10
+export const MAX_CHAIN_CERTIFICATES = 10
 
 /** A certificate that was verified, as x-forwarded-client-cert and the access log describe it. */
 export interface VerifiedCertificate {

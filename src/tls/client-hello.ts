@@ -8,7 +8,7 @@ const HANDSHAKE_CLIENT_HELLO = 1
 const EXTENSION_SERVER_NAME = 0
 const EXTENSION_ALPN = 16
 /** No more protocol names are read: clients offer two or three. */
-const MAX_ALPN_NAMES = 16
+export const MAX_ALPN_NAMES = 16
 const RECORD_HEADER_BYTES = 5
 /** Handshake type and length. */
 const MESSAGE_HEADER_BYTES = 4

@@ -16,6 +16,26 @@ export type CertificateSource =
       readonly key: string
     }
 
+/** How control of a host is shown to an ACME server: RFC 8555 8.3, or RFC 8737. */
+export type AcmeChallenge = 'http-01' | 'tls-alpn-01'
+
+/** A certificate of one host that an ACME server issues while the gateway runs. */
+export interface AcmeSource {
+  readonly kind: 'acme'
+  /** `acme://shop.example`, with the directory behind it when a Gateway names one. */
+  readonly name: string
+  /** Lower-case DNS name without wildcard. */
+  readonly host: string
+  /** URL of the directory, or null: that of `--acme-directory`. */
+  readonly directory: string | null
+  /** Contact of the account, or null: that of `--acme-email`. */
+  readonly email: string | null
+  readonly challenge: AcmeChallenge
+}
+
+/** Where the certificates that a server shows come from. */
+export type ServerCertificateSource = CertificateSource | AcmeSource
+
 /** TLS versions as Gateway spells them, resolved. */
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
 
@@ -45,7 +65,7 @@ export interface ClientVerification {
 /** The server side of one Gateway server's TLS block, where TLS ends here. */
 export interface ServerTlsPlan {
   /** One, or an RSA and an ECDSA pair. */
-  readonly certificates: readonly CertificateSource[]
+  readonly certificates: readonly ServerCertificateSource[]
   readonly minVersion: TlsVersion
   readonly maxVersion: TlsVersion
   /** OpenSSL cipher list for TLS 1.2 and below, or null for the default. */
@@ -74,4 +94,10 @@ export interface UpstreamTlsPlan {
   readonly crlFile?: string
   /** Mesh mutual TLS: the protocol names of Istio's sidecars are offered by ALPN. */
   readonly mesh?: boolean
+  /** Absent: TLS 1.2. */
+  readonly minVersion?: TlsVersion
+  /** OpenSSL cipher list for TLS 1.2. Absent: the default. */
+  readonly ciphers?: string
+  /** OpenSSL list of key exchange groups. Absent: the default. */
+  readonly curves?: string
 }

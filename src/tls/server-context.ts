@@ -1,14 +1,22 @@
 import { constants, hash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, DEFAULT_CIPHERS, type SecureContext } from 'node:tls'
+import { type IssuedCertificates, NONE_ISSUED } from './issued-certificates.ts'
 import { expiryNotice, keyPairError } from './key-pair.ts'
-import type { CertificateSource, ClientVerification, ServerTlsPlan, TrustSource } from './plan.ts'
+import type {
+  AcmeSource,
+  CertificateSource,
+  ClientVerification,
+  ServerCertificateSource,
+  ServerTlsPlan,
+  TrustSource,
+} from './plan.ts'
 import { authoritiesOf, revocationListsOf, trustName } from './trust.ts'
 
 /** Files of a certificate are looked at again at most this often, when a handshake needs them. */
 const FILE_CHECK_INTERVAL_MS = 1000
 /** Last good pairs, and contexts, that are kept. */
-const MAX_KEPT = 1000
+export const MAX_KEPT = 1000
 
 interface Pair {
   readonly certificate: string
@@ -22,8 +30,10 @@ interface Trust {
 
 interface Entry {
   context: SecureContext | null
-  /** Modification times of the files it was made from; '' for PEM sources. */
+  /** Modification times of files, revisions of what is issued; '' for PEM sources. */
   stamp: string
+  /** Files are looked at now and then, what is issued every time. */
+  readonly readsFiles: boolean
   checkedAtMs: number
 }
 
@@ -50,8 +60,15 @@ export class ServerContexts {
   readonly #onProblem: (message: string) => void
   readonly #now: () => number
 
-  constructor(options: { onProblem: (message: string) => void; now?: () => number }) {
+  readonly #issued: IssuedCertificates
+
+  constructor(options: {
+    onProblem: (message: string) => void
+    now?: () => number
+    issued?: IssuedCertificates
+  }) {
     this.#onProblem = options.onProblem
+    this.#issued = options.issued ?? NONE_ISSUED
     this.#now = options.now ?? Date.now
   }
 
@@ -64,10 +81,11 @@ export class ServerContexts {
   contextFor(plan: ServerTlsPlan): SecureContext | null {
     const entry = this.#entries.get(plan)
     if (entry === undefined) return this.#load(plan, null)
-    const hasFiles = entry.stamp !== ''
-    if (!hasFiles || this.#now() - entry.checkedAtMs < FILE_CHECK_INTERVAL_MS) return entry.context
+    if (entry.stamp === '') return entry.context
+    const waits = entry.readsFiles && this.#now() - entry.checkedAtMs < FILE_CHECK_INTERVAL_MS
+    if (waits) return entry.context
     entry.checkedAtMs = this.#now()
-    if (stampOf(plan) === entry.stamp) return entry.context
+    if (stampOf(plan, this.#issued) === entry.stamp) return entry.context
     return this.#load(plan, entry)
   }
 
@@ -80,9 +98,10 @@ export class ServerContexts {
   }
 
   #load(plan: ServerTlsPlan, previous: Entry | null): SecureContext | null {
-    const stamp = stampOf(plan)
+    const stamp = stampOf(plan, this.#issued)
     const context = this.#create(plan) ?? (previous === null ? null : previous.context)
-    this.#entries.set(plan, { context, stamp, checkedAtMs: this.#now() })
+    const readsFiles = filesOf(plan).length > 0
+    this.#entries.set(plan, { context, stamp, readsFiles, checkedAtMs: this.#now() })
     return context
   }
 
@@ -104,14 +123,20 @@ export class ServerContexts {
     }
   }
 
-  #readPairs(sources: readonly CertificateSource[]): readonly Pair[] | null {
+  #readPairs(sources: readonly ServerCertificateSource[]): readonly Pair[] | null {
     const pairs: Pair[] = []
     for (const source of sources) {
-      const pair = this.#goodPair(source)
+      const pair = source.kind === 'acme' ? this.#issuedPair(source) : this.#goodPair(source)
       if (pair === null) return null
       pairs.push(pair)
     }
     return pairs.length === 0 ? null : pairs
+  }
+
+  /** Why there is none is told by whoever orders them. */
+  #issuedPair(source: AcmeSource): Pair | null {
+    const issued = this.#issued.find(source)
+    return issued === null ? null : { certificate: issued.certificate, key: issued.key.reveal() }
   }
 
   #goodPair(source: CertificateSource): Pair | null {
@@ -228,8 +253,12 @@ function readPair(source: CertificateSource): Pair | string {
   }
 }
 
-function stampOf(plan: ServerTlsPlan): string {
-  return filesOf(plan).map(fileStamp).join(' ')
+function stampOf(plan: ServerTlsPlan, issued: IssuedCertificates): string {
+  const stamps = filesOf(plan).map(fileStamp)
+  for (const source of plan.certificates) {
+    if (source.kind === 'acme') stamps.push(`issued:${issued.find(source)?.revision ?? 0}`)
+  }
+  return stamps.join(' ')
 }
 
 function filesOf({ certificates, client }: ServerTlsPlan): readonly string[] {

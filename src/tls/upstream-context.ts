@@ -110,6 +110,9 @@ export function sameUpstreamTls(a: UpstreamTlsPlan | null, b: UpstreamTlsPlan | 
     a.crl === b.crl &&
     a.crlFile === b.crlFile &&
     a.mesh === b.mesh &&
+    a.minVersion === b.minVersion &&
+    a.ciphers === b.ciphers &&
+    a.curves === b.curves &&
     a.subjectAltNames.length === b.subjectAltNames.length &&
     a.subjectAltNames.every((name, i) => name === b.subjectAltNames[i]) &&
     sameCertificate(a.client, b.client)
@@ -149,7 +152,9 @@ async function signatureOf(files: readonly string[]): Promise<string> {
 }
 
 function contextOptions(plan: UpstreamTlsPlan): SecureContextOptions {
-  const options: SecureContextOptions = { minVersion: 'TLSv1.2' }
+  const options: SecureContextOptions = { minVersion: plan.minVersion ?? 'TLSv1.2' }
+  if (plan.ciphers !== undefined) options.ciphers = plan.ciphers
+  if (plan.curves !== undefined) options.ecdhCurve = plan.curves
   const ca = plan.caFile === null ? plan.ca : readFileSync(plan.caFile, 'utf8')
   // An empty or unreadable bundle must never fall back to the default roots.
   if (ca !== null) options.ca = readableCas(ca)

@@ -1,6 +1,12 @@
 import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { Duplex } from 'node:stream'
-import { appendFields, fieldObject, receivedFields, type H2FieldObject } from '../http/h2-fields.ts'
+import {
+  appendFields,
+  fieldObject,
+  isOverLimits,
+  receivedFields,
+  type H2FieldObject,
+} from '../http/h2-fields.ts'
 import { H2Outflow, type H2OutflowOwner } from '../http/h2-outflow.ts'
 import { cancelStream } from '../http/h2-reset.ts'
 import type { Headers } from '../http/headers.ts'
@@ -196,7 +202,9 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     if (this.#over) return
     const head = readResponseHead(rawHeaders)
     const owned = this.#stream as OwnedStream | null
-    if (head === null || owned === null) {
+    // One pair is `:status`.
+    const mostEntries = (this.#connection.settings.maxHeaderFields + 1) * 2
+    if (head === null || owned === null || rawHeaders.length > mostEntries) {
       this.fail(failure('protocol-error', 'http2.response.head'))
       return
     }
@@ -225,7 +233,9 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   }
 
   takeTrailers(rawHeaders: readonly string[]): void {
-    this.#trailers = receivedFields(rawHeaders)
+    if (isOverLimits(rawHeaders, this.#connection.settings)) {
+      this.fail(failure('protocol-error', 'http2.trailers.limits'))
+    } else this.#trailers = receivedFields(rawHeaders)
   }
 
   /** END_STREAM arrived; what came before it may still be buffered. */

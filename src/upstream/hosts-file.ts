@@ -5,7 +5,7 @@ import { monotonicNow, type Now } from '../base/clock.ts'
 /** The file is looked at again at most this often. */
 const CHECK_INTERVAL_MS = 5_000
 /** A larger file is not a hosts file. */
-const MAX_FILE_BYTES = 1_048_576
+export const MAX_FILE_BYTES = 1_048_576
 
 /** Static names of this machine (hosts(5)), followed when the file changes. */
 export class HostsFile {

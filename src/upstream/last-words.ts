@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
 /** What a backend can have said before it reset the connection that is worth reading. */
-const MAX_BYTES = 65_536
+export const MAX_BYTES = 65_536
 
 interface DescribedHandle {
   readonly fd: number

@@ -18,7 +18,7 @@ import type {
 
 const USER_AGENT = 'tidegate-health-check'
 /** An answer to a gRPC check is a few bytes; a longer one is none. */
-const MAX_ANSWER_BYTES = 1_024
+export const MAX_ANSWER_BYTES = 1_024
 
 const H1_SETTINGS = new H1Settings()
 const H2_SETTINGS = new H2ConnectionSettings()

@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer as createSecureServer, type Server } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -306,9 +306,6 @@ test('HTTP that was redirected goes by Host, on port 80 or the one it had before
   expect(await client.untilEnd()).toMatch(/^HTTP\/1\.1 200 [^]*web$/)
 })
 
-/** Not every machine that runs the tests has it. */
-const hasCurl = spawnSync('curl', ['--version']).status === 0
-
 describe('real clients', () => {
   const run = promisify(execFile)
   const curl = async (args: string[]): Promise<string> => {
@@ -338,7 +335,7 @@ describe('real clients', () => {
     }
   }
 
-  test.runIf(hasCurl).each([
+  test.each([
     ['http', []],
     ['http', ['--proxytunnel']],
     ['socks5h', []],
@@ -350,7 +347,7 @@ describe('real clients', () => {
     await expect(curl([...proxy, '--fail', 'http://nobody.test/'])).rejects.toThrow('curl')
   })
 
-  test.runIf(hasCurl)('curl with a redirected connection', async () => {
+  test('curl with a redirected connection', async () => {
     await using up = await site()
     const to = (host: string, port: number): string[] => [
       '--connect-to',

@@ -13,7 +13,14 @@ function task(v1: number, v2: number): string {
   return readFileSync(TASK, 'utf8').replaceAll('${v1}', String(v1)).replaceAll('${v2}', String(v2))
 }
 
-test('the mirroring task: v1 answers, v2 gets a copy with -shadow behind the host', async () => {
+function suffixed(yaml: string): string {
+  return yaml.replace(
+    /(kind: VirtualService\nmetadata:\n)/,
+    '$1  annotations: { tidegate.dev/mirror-suffix: "true" }\n',
+  )
+}
+
+test('the mirroring task: v1 answers, v2 gets a copy with the same Host', async () => {
   await using v1 = await startUpstream('v1')
   await using v2 = await startUpstream('v2')
   await using gw = await startGateway(task(v1.port, v2.port), { ports: [80] })
@@ -22,7 +29,7 @@ test('the mirroring task: v1 answers, v2 gets a copy with -shadow behind the hos
   expect([answer.status, answer.body]).toEqual([200, 'v1'])
   const copy = await waitFor('the copy', () => v2.seen[0])
   expect([copy.method, copy.url]).toEqual(['GET', '/headers?a=1'])
-  expect(copy.headers.host).toBe('httpbin.test-shadow')
+  expect(copy.headers.host).toBe('httpbin.test')
   expect(copy.headers['x-forwarded-for']).toBe('127.0.0.1,127.0.0.1')
   const [original] = v1.seen
   expect(original!.headers.host).toBe('httpbin.test')
@@ -30,13 +37,13 @@ test('the mirroring task: v1 answers, v2 gets a copy with -shadow behind the hos
   expect(copy.headers['x-request-id']).toBe(original!.headers['x-request-id'])
 })
 
-test('with --compat the copy keeps its Host, as in Istio since 1.28', async () => {
+test('with tidegate.dev/mirror-suffix the copy has -shadow behind its host, as before Istio 1.28', async () => {
   await using v1 = await startUpstream('v1')
   await using v2 = await startUpstream('v2')
-  await using gw = await startGateway(task(v1.port, v2.port), { ports: [80], compat: true })
+  await using gw = await startGateway(suffixed(task(v1.port, v2.port)), { ports: [80] })
   await call({ port: gw.port(80), host: 'httpbin.test' })
   const copy = await waitFor('the copy', () => v2.seen[0])
-  expect(copy.headers.host).toBe('httpbin.test')
+  expect(copy.headers.host).toBe('httpbin.test-shadow')
 })
 
 test('a change of the percentage to 0 stops the copies, and back to 100 brings them again', async () => {

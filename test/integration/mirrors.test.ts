@@ -237,7 +237,7 @@ spec: { hosts: [app], http: [{ route: [{ destination: { host: app } }], mirror: 
   await using gw = await startGateway(yaml, { ports: [], egressProxy: true })
   expect((await callProxy(gw.egressPort, 'http://app:8080/page')).body).toBe('app')
   const copy = await waitFor('the copy', () => shadow.seen[0])
-  expect(copy.headers.host).toBe('app-shadow:8080')
+  expect(copy.headers.host).toBe('app:8080')
   expect(copy.headers['x-forwarded-for']).toBeUndefined()
 })
 

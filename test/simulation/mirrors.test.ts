@@ -36,10 +36,11 @@ function simulate(
   options: SimulationOptions = {},
   more = '',
   route = TO_X,
+  annotations = '{}',
 ): Simulation {
   const service = `apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: { name: v, namespace: shop }
+metadata: { name: v, namespace: shop, annotations: ${annotations} }
 spec: { hosts: [a.com], gateways: [gw], http: [{ ${route}, ${rule} }] }
 ---
 `
@@ -162,6 +163,9 @@ describe('a mirror that cannot be reached is reported, and the route stays as it
 })
 
 describe('-shadow behind Host', () => {
+  const TWO = 'mirror: { host: two.com, port: { number: 80 } }'
+  const ASKED = '{ tidegate.dev/mirror-suffix: "true" }'
+
   function suffixes(run: Simulation): readonly boolean[] {
     const { action } = routeOf(run)
     return action.type === 'forward' && action.mirrors !== null
@@ -178,32 +182,26 @@ spec: { host: ${host}, trafficPolicy: { tls: { mode: SIMPLE${sni} } } }
 `
   }
 
-  test('by default', () => {
-    expect(suffixes(simulate(ONE))).toEqual([true])
+  test.each([false, true])('not by default, as in Istio since 1.28 (compat %s)', (compat) => {
+    expect(suffixes(simulate(ONE, { compat }))).toEqual([false])
   })
 
-  test('not with --compat: Istio leaves Host alone since 1.28', () => {
-    expect(suffixes(simulate(ONE, { compat: true }))).toEqual([false])
+  test.each([
+    ['"true"', true],
+    ['"false"', false],
+  ])('with the annotation tidegate.dev/mirror-suffix: %s', (value, expected) => {
+    const annotations = `{ tidegate.dev/mirror-suffix: ${value} }`
+    expect(suffixes(simulate(ONE, {}, '', TO_X, annotations))).toEqual([expected])
   })
 
   test('not where TLS to the mirror takes its server name from Host', () => {
-    expect(
-      suffixes(
-        simulate('mirror: { host: two.com, port: { number: 80 } }', {}, tlsTo('two.com', '')),
-      ),
-    ).toEqual([false])
+    expect(suffixes(simulate(TWO, {}, tlsTo('two.com', ''), TO_X, ASKED))).toEqual([false])
   })
 
   test('but where the server name is given', () => {
-    expect(
-      suffixes(
-        simulate(
-          'mirror: { host: two.com, port: { number: 80 } }',
-          {},
-          tlsTo('two.com', ', sni: two.com'),
-        ),
-      ),
-    ).toEqual([true])
+    expect(suffixes(simulate(TWO, {}, tlsTo('two.com', ', sni: two.com'), TO_X, ASKED))).toEqual([
+      true,
+    ])
   })
 })
 

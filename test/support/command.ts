@@ -78,6 +78,17 @@ export function startProgram(
   return new RunningCommand(child)
 }
 
+/** Runs another program to its end. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: Omit<CommandOptions, 'command'> = {},
+): Promise<CommandResult> {
+  await using running = startProgram(program, args, options)
+  // Awaited here: disposing of a running command kills it.
+  return await running.exit()
+}
+
 function startCommand(args: readonly string[], options: CommandOptions = {}): RunningCommand {
   return startProgram(options.command ?? TIDEGATE, args, options)
 }

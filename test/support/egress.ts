@@ -20,9 +20,18 @@ export interface Tunnel {
 
 const HEAD_END = '\r\n\r\n'
 
-/** Asks the proxy for a tunnel. `early` is sent in the same segment as the request. */
-export function openTunnel(port: number, authority: string, early = ''): Promise<Tunnel> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+/**
+ * Asks the proxy for a tunnel. `early` is sent in the same segment as the request, `localAddress` is
+ * where the client stands.
+ */
+export function openTunnel(
+  port: number,
+  authority: string,
+  early = '',
+  localAddress = '127.0.0.1',
+): Promise<Tunnel> {
+  const to = { port, host: '127.0.0.1', localAddress }
+  const socket = connect({ ...to, noDelay: true, allowHalfOpen: true })
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n\r\n${early}`)
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)

@@ -1,4 +1,10 @@
-import type { FilterExchange, ResponseEditor, Verdict, Waiter } from '../../src/filters/filter.ts'
+import type {
+  FilterExchange,
+  ResponseEditor,
+  UpstreamObserver,
+  Verdict,
+  Waiter,
+} from '../../src/filters/filter.ts'
 import { type Filter, WAIT } from '../../src/filters/filter.ts'
 import type { Headers } from '../../src/http/headers.ts'
 import type { Request } from '../../src/http/request.ts'
@@ -32,6 +38,7 @@ export class RecordedExchange implements FilterExchange {
   /** Flags of the log that the filter set on a request that went on. */
   readonly flags: string[] = []
   readonly editors: ResponseEditor[] = []
+  readonly observers: UpstreamObserver[] = []
   body = ''
   readonly #added: Record<string, string> = {}
   #waiter: Waiter | null = null
@@ -74,6 +81,10 @@ export class RecordedExchange implements FilterExchange {
 
   editResponse(editor: ResponseEditor): void {
     this.editors.push(editor)
+  }
+
+  observeUpstream(observer: UpstreamObserver): void {
+    this.observers.push(observer)
   }
 
   addFlag(flag: string): void {

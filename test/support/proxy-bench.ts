@@ -68,6 +68,7 @@ export function forwardTo(
     destinations: [new Destination(name, plan, 0, null, init.destinationResponse ?? null)],
     cumulativeWeights: [0],
     sticky: null,
+    preferences: null,
     rewrite: null,
     rewriteAuthority: null,
     timeoutMs: init.timeoutMs ?? 0,
@@ -86,6 +87,7 @@ export function retryOn(conditions: string, init: Partial<RetryPlan> = {}): Retr
     backoffMs: 25,
     anyMethod: false,
     avoidsTried: true,
+    remoteLocalities: false,
     isDefault: false,
     ...init,
   }

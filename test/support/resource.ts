@@ -18,7 +18,11 @@ export function resourceFrom(text: string): Resource<unknown> {
 export function resourceOf(
   kind: string,
   spec: unknown,
-  metadata: { readonly name?: string; readonly namespace?: string } = {},
+  metadata: {
+    readonly name?: string
+    readonly namespace?: string
+    readonly annotations?: Readonly<Record<string, string>>
+  } = {},
 ): Resource<unknown> {
   return {
     apiVersion: 'networking.istio.io/v1',
@@ -27,7 +31,7 @@ export function resourceOf(
       name: metadata.name ?? 'example',
       namespace: metadata.namespace ?? 'default',
       labels: {},
-      annotations: {},
+      annotations: metadata.annotations ?? {},
       creationTimestamp: null,
     },
     spec,

@@ -18,6 +18,8 @@ export interface SocksAsk {
   readonly methods?: readonly number[]
   /** Sent in the same segment as the request. */
   readonly early?: string
+  /** Where the client stands. */
+  readonly localAddress?: string
 }
 
 const REPLY_BYTES = 10
@@ -33,7 +35,9 @@ export function socksRequest({ host, port, command = 1, addressType }: SocksAsk)
 /** Asks for a tunnel with everything in one segment, as eager clients do. */
 export function openSocks(proxyPort: number, ask: SocksAsk): Promise<SocksAnswer> {
   const methods = ask.methods ?? [0]
-  const socket = connect({ port: proxyPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  const { localAddress = '127.0.0.1' } = ask
+  const to = { port: proxyPort, host: '127.0.0.1', localAddress }
+  const socket = connect({ ...to, noDelay: true, allowHalfOpen: true })
   const greeting = Buffer.from([5, methods.length, ...methods])
   socket.write(Buffer.concat([greeting, socksRequest(ask), Buffer.from(ask.early ?? '', 'latin1')]))
   return new Promise((resolve) => {

@@ -1,3 +1,4 @@
+import { Hash64 } from '../../base/hash64.ts'
 import type { Random } from '../../base/random.ts'
 import type { Endpoint } from '../endpoint.ts'
 import type { PickContext } from '../pick.ts'
@@ -20,8 +21,10 @@ export class ConsistentHashPicker implements Picker {
   readonly sticky = true
   readonly spread = false
   readonly reserve: readonly Endpoint[] = []
-  readonly #key: HashKeyPlan
+  readonly #keys: readonly HashKeyPlan[]
   readonly #random: Random
+  /** Of the pick under way. */
+  readonly #hash: Hash64
   readonly #levels: readonly PriorityLevel[]
   readonly #tables: readonly HashTable[]
 
@@ -31,7 +34,8 @@ export class ConsistentHashPicker implements Picker {
     levels: readonly PriorityLevel[],
     tableOf: (endpoints: readonly Endpoint[]) => HashTable,
   ) {
-    this.#key = key
+    this.#keys = [key]
+    this.#hash = new Hash64()
     this.#random = random
     this.#levels = levels
     this.#tables = levels.map(({ endpoints }) => tableOf(endpoints))
@@ -39,13 +43,15 @@ export class ConsistentHashPicker implements Picker {
 
   pick(context: PickContext): Endpoint | null {
     if (this.#tables.length === 0) return null
-    const hash = requestHash(this.#key, context, this.#random)
+    const hash = this.#hash
+    const keys = context.preferences?.hashKeys ?? this.#keys
+    requestHash(keys, context, this.#random, hash)
     const table = this.#tables[this.#tables.length === 1 ? 0 : this.#levelOf(hash)]!
     return table.find(hash, context.tried)
   }
 
-  #levelOf(hash: number): number {
-    let left = hash % PARTS
+  #levelOf(hash: Hash64): number {
+    let left = hash.modulo(PARTS)
     const levels = this.#levels
     for (let i = 0; i < levels.length; i++) {
       left -= levels[i]!.load * PARTS_PER_PERCENT

@@ -1,17 +1,38 @@
-import { xxh32 } from '../../base/hash.ts'
+import { Hash64 } from '../../base/hash64.ts'
 import type { Random } from '../../base/random.ts'
+import { xxh64 } from '../../base/xxh64.ts'
 import type { PickContext } from '../pick.ts'
 import type { HashKeyPlan } from '../plan.ts'
 
 const UINT32 = 2 ** 32
 
+/** The hash of one key while those of several are combined. */
+const ONE = new Hash64()
+
 /**
- * The hash of what the policy looks at (DestinationRule consistentHash), unsigned 32 bits. A request
- * without the key gets a random one; a cookie with a ttl is generated for the next time.
+ * The hash of what the policies look at (DestinationRule consistentHash), into `hash`. Every key
+ * that the request has counts, in order. A request without any gets a random hash; a cookie with a
+ * ttl is generated for the next time.
  */
-export function requestHash(key: HashKeyPlan, context: PickContext, random: Random): number {
-  const text = hashKeyText(key, context, random)
-  return text === null ? Math.floor(random() * UINT32) : xxh32(text)
+export function requestHash(
+  keys: readonly HashKeyPlan[],
+  context: PickContext,
+  random: Random,
+  hash: Hash64,
+): void {
+  let found = false
+  for (let i = 0; i < keys.length; i++) {
+    const text = hashKeyText(keys[i]!, context, random)
+    if (text === null) continue
+    xxh64(text, ONE)
+    if (found) {
+      // Turned, since two keys of one value would cancel each other out.
+      hash.rotate(1)
+      hash.xor(ONE)
+    } else hash.set(ONE.high, ONE.low)
+    found = true
+  }
+  if (!found) hash.set(random() * UINT32, random() * UINT32)
 }
 
 /** What the policy looks at, or null; a cookie that has to be generated is given to `context`. */

@@ -1,12 +1,13 @@
+import type { Hash64 } from '../../base/hash64.ts'
 import type { Endpoint } from '../endpoint.ts'
 
 /** Where hashes belong to endpoints: a ring or a Maglev table. */
 export interface HashTable {
   /**
    * The endpoint of a hash, stepping over those that are not available and, where there is another,
-   * those in `tried`. `hash` is an unsigned 32-bit number. null when nobody is available.
+   * those in `tried`. null when nobody is available.
    */
-  find(hash: number, tried: readonly string[] | null): Endpoint | null
+  find(hash: Hash64, tried: readonly string[] | null): Endpoint | null
 }
 
 /** The first endpoint from `from` on, in the order of `owners`, that is available and untried. */

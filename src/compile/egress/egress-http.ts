@@ -10,6 +10,7 @@ import { isHttp } from '../registry/port-protocol.ts'
 import type { ServiceRegistry } from '../registry/service-registry.ts'
 import { MESH } from '../routes/gateway-names.ts'
 import { type HttpRules, originOf } from '../routes/http-rules.ts'
+import { pickPreferences } from '../routes/pick-preferences.ts'
 import { retryPlan } from '../routes/retry-policy.ts'
 import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
@@ -143,15 +144,18 @@ export class EgressHttp {
       this.#reportSecure(service)
     }
     const name = clusterName(port.number, '', service.host)
+    const destinations = [new Destination(name, cluster, 1, null, null)]
+    const retry = retryPlan(undefined, this.#settings.mesh, 0)
     return {
       type: 'forward',
-      destinations: [new Destination(name, cluster, 1, null, null)],
+      destinations,
       cumulativeWeights: [1],
       sticky: null,
+      preferences: pickPreferences(destinations, retry),
       rewrite: null,
       rewriteAuthority: null,
       timeoutMs: 0,
-      retry: retryPlan(undefined, this.#settings.mesh, 0),
+      retry,
       mirrors: null,
     }
   }

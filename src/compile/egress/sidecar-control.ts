@@ -34,6 +34,8 @@ export function egressControl(parts: {
     reportOnly: control.reportOnly,
     refuseUnknown: control.refuseUnknown,
     ...declarations(registry, names),
+    namespace: settings.namespace,
+    hasAudiences: registry.all().some(({ audience = null }) => audience !== null),
     unknown: { ...UNKNOWN_CLIENT, scope: scopes.of('', {}) },
     workloads: clientWorkloads(set, scopes),
     users:
@@ -57,10 +59,10 @@ function declarations(
     if (!known.has(name)) known.set(name, declared)
   }
   const all = registry.all().flatMap((service) => {
-    const { host, namespace, source } = service
+    const { host, namespace, source, audience = null } = service
     if (source === null) return []
     const origin = originOf({ resource: source, path: ['spec'] })
-    return [{ service, declared: { host, namespace, origin } }]
+    return [{ service, declared: { host, namespace, origin, audience } }]
   })
   for (const { service, declared } of all) {
     for (const { number } of service.ports.values()) add(number, service.host, declared)

@@ -32,12 +32,61 @@ test.each(sights)('%j', (hosts, seen, hidden) => {
   const scope = new SidecarScope(sidecar('shop', 'one', egress(...hosts)))
   const sees = (text: string): boolean => {
     const [namespace = '', host = ''] = text.split('/')
-    return scope.sees(namespace, host)
+    return scope.sees(namespace, host, 80)
   }
   expect(seen.filter((text) => !sees(text))).toEqual([])
   expect(hidden.filter(sees)).toEqual([])
   // Asked again, the answers are remembered ones.
   expect([...seen, ...hidden].filter(sees)).toEqual(seen)
+})
+
+describe('entries with a port', () => {
+  const entry = (hosts: string, settings: string): string => `{ hosts: ["${hosts}"], ${settings} }`
+  const http = 'port: { number: 8080, name: http, protocol: HTTP }'
+  const rest = entry('*/rest.test', '')
+  const everywhere = ['a.test:80', 'a.test:8080']
+  const visible: [name: string, entries: string[], sees: string[]][] = [
+    [
+      'are all that is visible on it, the last one on every other',
+      [entry('*/a.test', http), rest],
+      ['a.test:8080', 'rest.test:80'],
+    ],
+    ['leave other ports without hosts', [entry('*/a.test', http)], ['a.test:8080']],
+    [
+      'are united when they share it',
+      [entry('*/a.test', http), entry('*/rest.test', http)],
+      ['a.test:8080', 'rest.test:8080'],
+    ],
+    [
+      'count on every port when clients connect to that one (bind)',
+      [entry('*/a.test', `${http}, bind: 127.0.0.1`), rest],
+      [...everywhere, 'rest.test:80', 'rest.test:8080'],
+    ],
+    [
+      'count on every port when it is not intercepted (captureMode NONE)',
+      [entry('*/a.test', `${http}, captureMode: NONE`)],
+      everywhere,
+    ],
+    [
+      'count on it when it is intercepted (captureMode IPTABLES)',
+      [entry('*/a.test', `${http}, captureMode: IPTABLES`)],
+      ['a.test:8080'],
+    ],
+    [
+      'count on every port when it is that of an HTTP proxy',
+      [entry('*/a.test', 'port: { number: 8080, name: proxy, protocol: HTTP_PROXY }')],
+      everywhere,
+    ],
+  ]
+  test.each(visible)('%s', (_name, entries, sees) => {
+    const scope = new SidecarScope(sidecar('shop', 'one', `{ egress: [${entries.join(', ')}] }`))
+    const all = [...everywhere, 'rest.test:80', 'rest.test:8080']
+    const seen = all.filter((text) => {
+      const [host = '', port = ''] = text.split(':')
+      return scope.sees('other', host, Number(port))
+    })
+    expect(seen).toEqual(sees)
+  })
 })
 
 describe('policy', () => {
@@ -48,7 +97,7 @@ describe('policy', () => {
   ])('%s', (_name, spec, policy) => {
     const scope = new SidecarScope(sidecar('shop', 'one', spec))
     expect(scope.policy).toBe(policy)
-    expect(scope.sees('other', 'a.test')).toBe(true)
+    expect(scope.sees('other', 'a.test', 80)).toBe(true)
   })
 })
 

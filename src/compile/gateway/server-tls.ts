@@ -1,4 +1,3 @@
-import { getCiphers } from 'node:tls'
 import type { GatewayServer } from '../../config/kinds/gateway.ts'
 import { HostTable } from '../../routing/host-table.ts'
 import type { HttpServerPlan, TlsMode } from '../../snapshot/listener-plan.ts'
@@ -7,6 +6,7 @@ import type { CompileSettings } from '../compile-input.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Findings, Place } from '../findings.ts'
 import { DEFAULT_MESH_CERTIFICATES } from '../policy/upstream-tls.ts'
+import { cipherList, curveList, type TlsDefaults, tlsDefaults } from '../policy/tls-defaults.ts'
 import { clientVerification, credentialNames } from './client-verification.ts'
 
 export type ServerTlsSpec = NonNullable<GatewayServer['tls']>
@@ -24,7 +24,7 @@ export interface ServerTls {
 /** What a tls block is compiled with. */
 export interface ServerTlsParts {
   readonly credentials: Credentials
-  readonly settings: Pick<CompileSettings, 'meshCertificates'>
+  readonly settings: Pick<CompileSettings, 'meshCertificates' | 'mesh'>
   readonly findings: Findings
 }
 
@@ -38,8 +38,6 @@ const DEFAULT_MIN_VERSION: TlsVersion = 'TLSv1.2'
 const DEFAULT_MAX_VERSION: TlsVersion = 'TLSv1.3'
 /** Offered on HTTPS servers, in order of preference. */
 const HTTP_ALPN = ['h2', 'http/1.1']
-/** ServerTLSSettings.ecdhCurves: what Istio takes, as OpenSSL takes it. */
-const CURVES: ReadonlySet<string> = new Set(['X25519', 'P-256', 'P-384', 'P-521', 'X25519MLKEM768'])
 /** One RSA and one ECDSA certificate. */
 const MAX_CERTIFICATES = 2
 
@@ -63,16 +61,34 @@ export function serverTls(tls: ServerTls, parts: ServerTlsParts): ServerTlsPlan 
   const certificates =
     mode === 'ISTIO_MUTUAL' ? meshCertificates(folder) : ownCertificates(spec, at, parts)
   const client = clientVerification(spec, mode, { at, folder, ...parts })
-  const curves = curveList(spec.ecdhCurves ?? [])
+  const defaults = tlsDefaults(parts.settings.mesh, mode === 'ISTIO_MUTUAL', parts.findings)
+  // Unknown curves were reported when the resource was read.
+  const curves = curveList(spec.ecdhCurves ?? []) ?? defaults.curves
+  const ciphers = cipherList(spec.cipherSuites ?? [], (suite) => {
+    const message = `cipher suite ${suite} is not available here: it is left out`
+    parts.findings.report('warning', 'cipher-suite-unknown', at('cipherSuites'), message)
+  })
   return {
     certificates: client === 'refused' ? [] : certificates,
-    minVersion: VERSIONS[spec.minProtocolVersion ?? ''] ?? DEFAULT_MIN_VERSION,
-    maxVersion: VERSIONS[spec.maxProtocolVersion ?? ''] ?? DEFAULT_MAX_VERSION,
-    ciphers: cipherList(spec.cipherSuites ?? [], at('cipherSuites'), parts.findings),
+    ...versions(spec, defaults),
+    ciphers: ciphers ?? defaults.ciphers,
     ...(curves === null ? {} : { curves }),
     alpn: opaque ? [] : HTTP_ALPN,
     ...(client === 'refused' || client === null ? {} : { client }),
   }
+}
+
+/** The range of a server. A maximum of its own below the default minimum is a range of one version. */
+function versions(
+  spec: ServerTlsSpec,
+  defaults: TlsDefaults,
+): Pick<ServerTlsPlan, 'minVersion' | 'maxVersion'> {
+  const maxVersion = VERSIONS[spec.maxProtocolVersion ?? ''] ?? DEFAULT_MAX_VERSION
+  const own = VERSIONS[spec.minProtocolVersion ?? '']
+  if (own !== undefined) return { minVersion: own, maxVersion }
+  const given = defaults.minVersion ?? DEFAULT_MIN_VERSION
+  const isAbove = defaults.minVersion !== null && given > maxVersion
+  return { minVersion: isAbove ? maxVersion : given, maxVersion }
 }
 
 /** Places of fields of a server's tls block. */
@@ -126,24 +142,4 @@ function fileCertificates(tls: ServerTlsSpec): readonly CertificateSource[] {
     sources.push({ kind: 'files', name, certificate: serverCertificate, key: privateKey })
   }
   return sources
-}
-
-/** Unknown and repeated names are left out; a list that becomes empty means the default. */
-function cipherList(names: readonly string[], place: Place, findings: Findings): string | null {
-  const available = new Set(getCiphers())
-  const kept = new Set<string>()
-  for (const name of names) {
-    if (available.has(name.toLowerCase())) kept.add(name)
-    else {
-      const message = `cipher suite ${name} is not available here: it is left out`
-      findings.report('warning', 'cipher-suite-unknown', place, message)
-    }
-  }
-  return kept.size === 0 ? null : [...kept].join(':')
-}
-
-/** As with cipher suites; unknown names were reported when the resource was read. */
-function curveList(names: readonly string[]): string | null {
-  const kept = new Set(names.filter((name) => CURVES.has(name)))
-  return kept.size === 0 ? null : [...kept].join(':')
 }

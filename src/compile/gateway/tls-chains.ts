@@ -4,12 +4,15 @@ import type { CompileSettings } from '../compile-input.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Destinations } from '../destinations.ts'
 import type { Findings } from '../findings.ts'
+import type { AcmeSources } from './acme-sources.ts'
 import type { Bindings } from './bindings.ts'
 import type { PlacedServer, ServerGroup } from './gateway-servers.ts'
 import type { HttpTables } from './http-table.ts'
 import { passing, type PassingChains, type SniClaims } from './passing-chains.ts'
 import { NO_HTTP, type ServerTls, serverTls } from './server-tls.ts'
 import { tcpServer } from './tcp-server.ts'
+
+type TlsChainInit = ConstructorParameters<typeof TlsChainPlan>[0]
 
 /** Makes the chains of a TLS port. */
 export class TlsChains {
@@ -20,6 +23,7 @@ export class TlsChains {
   readonly #destinations: Destinations
   readonly #settings: CompileSettings
   readonly #findings: Findings
+  readonly #acme: AcmeSources
 
   constructor(init: {
     tables: HttpTables
@@ -29,6 +33,7 @@ export class TlsChains {
     destinations: Destinations
     settings: CompileSettings
     findings: Findings
+    acme: AcmeSources
   }) {
     this.#tables = init.tables
     this.#passing = init.passing
@@ -37,6 +42,7 @@ export class TlsChains {
     this.#destinations = init.destinations
     this.#settings = init.settings
     this.#findings = init.findings
+    this.#acme = init.acme
   }
 
   /** null: nothing of the servers can be served, so the port stays closed. */
@@ -53,7 +59,7 @@ export class TlsChains {
   #chainsOf(server: PlacedServer, group: ServerGroup, claims: SniClaims): readonly TlsChainPlan[] {
     const mode = modeOf(server)
     if (mode !== 'PASSTHROUGH' && mode !== 'AUTO_PASSTHROUGH') {
-      return [this.#terminating(server, group, mode)]
+      return this.#terminating(server, group, mode)
     }
     const name = chainName('tls', server, group)
     const chains =
@@ -64,7 +70,11 @@ export class TlsChains {
     return [...chains, passing(mode, name, server, sniHosts(server), null)]
   }
 
-  #terminating(server: PlacedServer, group: ServerGroup, mode: ServerTls['mode']): TlsChainPlan {
+  #terminating(
+    server: PlacedServer,
+    group: ServerGroup,
+    mode: ServerTls['mode'],
+  ): readonly TlsChainPlan[] {
     const opaque = server.protocol !== 'HTTPS'
     const name = chainName(opaque ? 'tls' : 'https', server, group)
     const tls = serverTls(
@@ -76,14 +86,38 @@ export class TlsChains {
       },
     )
     const head = { name, gateway: server.gateway.name, hosts: sniHosts(server), mode, tls, opaque }
-    if (!opaque) return new TlsChainPlan({ ...head, http: this.#tables.build(name, [server]) })
+    if (!opaque) {
+      return this.#byCertificate(server, { ...head, http: this.#tables.build(name, [server]) })
+    }
     const parts = {
       bindings: this.#bindings,
       destinations: this.#destinations,
       findings: this.#findings,
     }
     const tcp = tcpServer(name, server, parts, 'its connections are closed')
-    return new TlsChainPlan({ ...head, http: NO_HTTP, tcp })
+    return this.#byCertificate(server, { ...head, http: NO_HTTP, tcp })
+  }
+
+  /** One chain, or where certificates are ordered one for each host: each has its own. */
+  #byCertificate(server: PlacedServer, init: TlsChainInit): readonly TlsChainPlan[] {
+    const sources = this.#acme.of(server)
+    if (sources === null) return [new TlsChainPlan(init)]
+    // Clients that cannot be verified as was asked for are not let in.
+    const refused = init.mode !== 'SIMPLE' && init.tls.client === undefined
+    const chains = sources.map(
+      (source) =>
+        new TlsChainPlan({
+          ...init,
+          name: `${init.name}.${source.host}`,
+          hosts: [source.host],
+          tls: { ...init.tls, certificates: refused ? [] : [source] },
+        }),
+    )
+    const rest = [...new Set(server.hosts.map(({ host }) => host))].filter((host) =>
+      host.startsWith('*'),
+    )
+    if (rest.length > 0) chains.push(new TlsChainPlan({ ...init, hosts: rest }))
+    return chains
   }
 }
 

@@ -1,8 +1,10 @@
 import type { TrafficPolicySpec } from '../../config/kinds/destination-rule.ts'
+import type { MeshConfigSpec } from '../../config/mesh-config.ts'
 import type { CertificateSource, UpstreamTlsPlan } from '../../tls/plan.ts'
 import type { Credentials } from '../credentials.ts'
 import type { Findings } from '../findings.ts'
 import type { MeshService } from '../registry/mesh-service.ts'
+import { type TlsDefaults, tlsDefaults } from './tls-defaults.ts'
 import type { PlacedBlock } from './traffic-policy.ts'
 
 type ClientTlsSpec = NonNullable<TrafficPolicySpec['tls']>
@@ -17,6 +19,8 @@ const PLAINTEXT: UpstreamTls = { type: 'plaintext' }
 const REFUSED: UpstreamTls = { type: 'refused' }
 /** Istio's spelling of the operating system's roots. */
 const SYSTEM_ROOTS = 'system'
+/** Istio's default of MeshConfig trustDomain. */
+const DEFAULT_TRUST_DOMAIN = 'cluster.local'
 
 /** Where Istio's agent puts the workload's own certificate (`OUTPUT_CERTS`, FILE_MOUNTED_CERTS). */
 export const DEFAULT_MESH_CERTIFICATES = '/etc/certs'
@@ -29,6 +33,7 @@ export interface UpstreamTlsTarget {
   readonly subset: string
   /** Folder with cert-chain.pem, key.pem and root-cert.pem; absent: /etc/certs. */
   readonly meshCertificates?: string | undefined
+  readonly mesh: MeshConfigSpec
 }
 
 /** DestinationRule tls. A block without mode means DISABLE. */
@@ -42,8 +47,10 @@ export function upstreamTls(
   const mode = block?.spec.mode ?? 'DISABLE'
   if (block === null || mode === 'DISABLE') return PLAINTEXT
   const { spec } = block
-  if (mode === 'ISTIO_MUTUAL') {
-    return { type: 'tls', plan: meshPlan(spec, target) }
+  const isMeshTls = mode === 'ISTIO_MUTUAL'
+  const defaults = tlsDefaults(target.mesh, isMeshTls, findings)
+  if (isMeshTls) {
+    return { type: 'tls', plan: { ...meshPlan(spec, target), ...parametersOf(defaults) } }
   }
   const client = mode === 'MUTUAL' ? clientCertificate(block, credentials, findings) : null
   if (client === 'refused') return REFUSED
@@ -65,13 +72,23 @@ export function upstreamTls(
       insecureSkipVerify: spec.insecureSkipVerify ?? false,
       ...(crl === null ? {} : { crl }),
       ...(spec.caCrl === undefined || spec.caCrl === '' ? {} : { crlFile: spec.caCrl }),
+      // As in Istio tlsDefaults.minProtocolVersion is for servers alone.
+      ...parametersOf({ ...defaults, minVersion: null }),
     },
   }
 }
 
+function parametersOf({ minVersion, ciphers, curves }: TlsDefaults): Partial<UpstreamTlsPlan> {
+  return {
+    ...(minVersion === null ? {} : { minVersion }),
+    ...(ciphers === null ? {} : { ciphers }),
+    ...(curves === null ? {} : { curves }),
+  }
+}
+
 /**
- * Mesh mutual TLS with the certificate files of the workload. The root of the mesh signs workloads
- * alone: without subjectAltNames any of them is believed.
+ * Mesh mutual TLS with the certificate files of the workload. The root of the mesh signs every
+ * workload: without subjectAltNames those are believed that the endpoints run as.
  */
 function meshPlan(spec: ClientTlsSpec, target: UpstreamTlsTarget): UpstreamTlsPlan {
   const { service, port, subset } = target
@@ -81,13 +98,28 @@ function meshPlan(spec: ClientTlsSpec, target: UpstreamTlsTarget): UpstreamTlsPl
   const given = spec.sni === undefined || spec.sni === '' ? null : spec.sni
   return {
     serverName: given ?? `outbound_.${port}_.${subset}_.${service.host}`,
-    subjectAltNames: listedNames.length > 0 ? listedNames : service.subjectAltNames,
+    subjectAltNames: listedNames.length > 0 ? listedNames : meshNames(target),
     ca: null,
     caFile: `${folder}/root-cert.pem`,
     client: { kind: 'files', name: `file://${certificate}`, certificate, key: `${folder}/key.pem` },
     insecureSkipVerify: false,
     mesh: true,
   }
+}
+
+/**
+ * Names of the ServiceEntry, else SPIFFE ids of the service accounts behind the endpoints; none of
+ * them known: the chain alone decides.
+ */
+function meshNames({ service, mesh }: UpstreamTlsTarget): readonly string[] {
+  if (service.subjectAltNames.length > 0) return service.subjectAltNames
+  const identities = new Set<string>()
+  for (const { endpoints } of service.ports.values()) {
+    for (const { identity } of endpoints) if (identity !== undefined) identities.add(identity)
+  }
+  const domains = [mesh.trustDomain ?? DEFAULT_TRUST_DOMAIN, ...(mesh.trustDomainAliases ?? [])]
+  const names = [...identities].toSorted()
+  return domains.flatMap((domain) => names.map((name) => `spiffe://${domain}/${name}`))
 }
 
 function clientCertificate(

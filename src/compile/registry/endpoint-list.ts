@@ -14,6 +14,7 @@ export class EndpointList {
       weight: weight > 0 ? weight : 1,
       labels: traits.labels,
       locality: traits.locality,
+      ...(traits.identity === undefined ? {} : { identity: traits.identity }),
     })
   }
 

@@ -41,6 +41,8 @@ export interface MeshService {
   readonly serverNames?: readonly string[] | null
   /** ServiceEntry resolution DYNAMIC_DNS: each request's own host is resolved. Default: no. */
   readonly isDynamic?: boolean
+  /** Namespaces that it is exported to, its own included as exportTo says; absent or null: all. */
+  readonly audience?: ReadonlySet<string> | null
   /** Near endpoints go first, also without outlierDetection (Service trafficDistribution). */
   readonly prefers?: Nearness
 }

@@ -9,7 +9,13 @@ import type { MeshService, MeshServicePort, ServiceDiscovery } from './mesh-serv
 import { labelledLocality } from './locality-labels.ts'
 import { declaredProtocol } from './port-protocol.ts'
 import { preference } from './traffic-distribution.ts'
-import { entryTraits, NO_TRAITS, type Workloads, type WorkloadTraits } from './workloads.ts'
+import {
+  accountTraits,
+  entryTraits,
+  NO_TRAITS,
+  type Workloads,
+  type WorkloadTraits,
+} from './workloads.ts'
 
 type ServiceEntryPort = NonNullable<ServiceEntrySpec['ports']>[number]
 
@@ -91,7 +97,11 @@ function endpointsOf(
   const list = new EndpointList()
   for (const endpoint of endpoints) {
     const labels = endpoint.labels ?? {}
-    const traits = { labels, locality: endpoint.locality ?? labelledLocality(labels) }
+    const traits = {
+      labels,
+      locality: endpoint.locality ?? labelledLocality(labels),
+      ...accountTraits(entry.metadata.namespace, endpoint.serviceAccount),
+    }
     addEndpoint(list, endpoint, port, traits)
   }
   if (workloadSelector?.labels !== undefined) {

@@ -1,17 +1,16 @@
 import type { ResourceSet } from '../../config/resource-set.ts'
 import type { Resource } from '../../config/resource.ts'
 import type { CompileSettings } from '../compile-input.ts'
+import { EXPORT_TO_ANNOTATION } from '../default-exports.ts'
 import { describe, type Findings } from '../findings.ts'
 import { compareText } from '../ordering.ts'
-import { visibilityFrom } from '../visibility.ts'
+import { audienceOf, visibilityFrom } from '../visibility.ts'
 import { EndpointList } from './endpoint-list.ts'
 import { KubernetesEndpoints } from './kubernetes-endpoints.ts'
 import { kubernetesService } from './kubernetes-services.ts'
 import type { MeshService, MeshServicePort } from './mesh-service.ts'
 import { serviceEntryServices } from './service-entries.ts'
 import { Workloads } from './workloads.ts'
-
-const EXPORT_TO_ANNOTATION = 'networking.istio.io/exportTo'
 
 /** Every host a route may name, as seen from the process' namespace. */
 export class ServiceRegistry {
@@ -30,11 +29,16 @@ export class ServiceRegistry {
       const exportTo = service.metadata.annotations[EXPORT_TO_ANNOTATION]
       const names = exportTo?.split(',').map((name) => name.trim())
       const entry = kubernetesService(service, settings.domain, endpoints)
-      if (this.#isVisible(names, entry, service)) this.#services.set(entry.host, entry)
+      if (!this.#isVisible(names, entry, service)) continue
+      const audience = audienceOf(names, entry.namespace)
+      this.#services.set(entry.host, audience === null ? entry : { ...entry, audience })
     }
     for (const entry of set.serviceEntries) {
       for (const service of serviceEntryServices(entry, workloads)) {
-        if (this.#isVisible(entry.spec.exportTo, service, entry)) this.#addEntry(service, entry)
+        const { exportTo } = entry.spec
+        if (!this.#isVisible(exportTo, service, entry)) continue
+        const audience = audienceOf(exportTo, service.namespace)
+        this.#addEntry(audience === null ? service : { ...service, audience }, entry)
       }
     }
     const services = [...this.#services.values()]
@@ -145,7 +149,14 @@ function united(first: MeshService, second: MeshService): MeshService {
     addresses: [...new Set([...first.addresses, ...second.addresses])],
     subjectAltNames: [...new Set([...first.subjectAltNames, ...second.subjectAltNames])],
     serverNames: unitedNames(first, second),
+    audience: unitedAudience(first, second),
   }
+}
+
+/** What one of them is exported to, everybody for null. */
+function unitedAudience(first: MeshService, second: MeshService): ReadonlySet<string> | null {
+  const [one, other] = [first.audience ?? null, second.audience ?? null]
+  return one === null || other === null ? null : new Set([...one, ...other])
 }
 
 /** null on either side means any. */

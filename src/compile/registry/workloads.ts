@@ -9,6 +9,8 @@ import { istioLocality, labelledLocality, NodeLocalities } from './locality-labe
 export interface WorkloadTraits {
   readonly labels: Labels
   readonly locality: string
+  /** `ns/NAMESPACE/sa/ACCOUNT`; absent: unknown. */
+  readonly identity?: string
 }
 
 /** What a list of addresses says itself about where one of them stands. */
@@ -16,6 +18,9 @@ export interface Standing {
   readonly nodeName?: string | undefined
   readonly zone?: string | undefined
 }
+
+/** What Kubernetes gives a Pod that names none. */
+const DEFAULT_ACCOUNT = 'default'
 
 export const NO_TRAITS: WorkloadTraits = { labels: {}, locality: '' }
 
@@ -73,9 +78,11 @@ export class Workloads {
   }
 
   /** A Pod stands where `istio-locality` says, else where its Node does, else where its own labels say. */
-  podTraits({ metadata: { labels }, spec }: Resource<PodBody>): WorkloadTraits {
+  podTraits({ metadata: { labels, namespace }, spec }: Resource<PodBody>): WorkloadTraits {
     const node = this.#nodes.of(spec.spec?.nodeName)
-    return { labels, locality: istioLocality(labels) || node || labelledLocality(labels) }
+    const locality = istioLocality(labels) || node || labelledLocality(labels)
+    const account = spec.spec?.serviceAccountName ?? DEFAULT_ACCOUNT
+    return { labels, locality, ...accountTraits(namespace, account) }
   }
 
   #traitsAt(
@@ -100,7 +107,18 @@ export class Workloads {
 
 export function entryTraits(entry: Resource<WorkloadEntrySpec>): WorkloadTraits {
   const labels = entryLabels(entry)
-  return { labels, locality: entry.spec.locality ?? labelledLocality(labels) }
+  const locality = entry.spec.locality ?? labelledLocality(labels)
+  return { labels, locality, ...accountTraits(entry.metadata.namespace, entry.spec.serviceAccount) }
+}
+
+/** As whom a workload runs, where that is written. */
+export function accountTraits(
+  namespace: string,
+  account: string | undefined,
+): Pick<WorkloadTraits, 'identity'> {
+  return account === undefined || account === ''
+    ? {}
+    : { identity: `ns/${namespace}/sa/${account}` }
 }
 
 /** The labels of the resource win over those in its spec. */

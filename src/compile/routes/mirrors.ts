@@ -1,9 +1,11 @@
 import type { ClusterPlan } from '../../clusters/plan.ts'
 import type { DestinationSpec, HttpRouteSpec } from '../../config/kinds/virtual-service.ts'
 import { MirrorPlan } from '../../routing/mirror-plan.ts'
-import type { CompileSettings } from '../compile-input.ts'
 import type { DestinationScope, Destinations } from '../destinations.ts'
 import type { Findings, Place } from '../findings.ts'
+
+/** Annotation of a VirtualService: its mirrors are told by the Host, as before Istio 1.28. */
+export const MIRROR_SUFFIX = 'tidegate.dev/mirror-suffix'
 
 const EVERY_REQUEST = 100
 const NOTHING_MIRRORED = 'nothing is mirrored'
@@ -18,12 +20,10 @@ interface WrittenMirror {
 /** Compiles `mirror`, `mirrors` and their percentages. */
 export class Mirrors {
   readonly #destinations: Destinations
-  readonly #settings: CompileSettings
   readonly #findings: Findings
 
-  constructor(destinations: Destinations, settings: CompileSettings, findings: Findings) {
+  constructor(destinations: Destinations, findings: Findings) {
     this.#destinations = destinations
-    this.#settings = settings
     this.#findings = findings
   }
 
@@ -34,6 +34,7 @@ export class Mirrors {
     scope: DestinationScope,
   ): readonly MirrorPlan[] | null {
     this.#reportLonePercentage(rule, place)
+    const suffixed = place.resource.metadata.annotations[MIRROR_SUFFIX] === 'true'
     const plans: MirrorPlan[] = []
     for (const { destination, percent, path } of writtenMirrors(rule, place)) {
       if (percent <= 0) continue
@@ -48,7 +49,7 @@ export class Mirrors {
           clusterName: resolved.clusterName,
           cluster: resolved.cluster,
           chance: Math.min(percent, EVERY_REQUEST) / EVERY_REQUEST,
-          suffixesHost: !this.#settings.compat && !isNamedByHost(resolved.cluster),
+          suffixesHost: suffixed && !isNamedByHost(resolved.cluster),
         }),
       )
     }

@@ -68,6 +68,7 @@ function plan(
       (spec.backoff === undefined ? null : parseDurationMs(spec.backoff)) ?? DEFAULT_BACKOFF_MS,
     anyMethod,
     avoidsTried: spec.retryIgnorePreviousHosts ?? true,
+    remoteLocalities: spec.retryRemoteLocalities ?? false,
     isDefault: false,
   }
 }

@@ -8,6 +8,7 @@ import type { CompileSettings } from '../compile-input.ts'
 import type { DestinationScope, Destinations, ResolvedDestination } from '../destinations.ts'
 import type { RuleSettings } from '../envoy-filters-scope.ts'
 import type { Findings, Place } from '../findings.ts'
+import { pickPreferences } from './pick-preferences.ts'
 import { Mirrors } from './mirrors.ts'
 import { pathRewrite, redirectPlan } from './path-actions.ts'
 import { retryPlan } from './retry-policy.ts'
@@ -44,7 +45,7 @@ export class RouteActions {
     this.#destinations = destinations
     this.#settings = settings
     this.#findings = findings
-    this.#mirrors = new Mirrors(destinations, settings, findings)
+    this.#mirrors = new Mirrors(destinations, findings)
   }
 
   /** null when the rule says nothing to do. */
@@ -119,16 +120,18 @@ export class RouteActions {
           request.destinationAuthorities[index] ?? null,
         ),
     )
+    const retry = this.#retry(rule, timeoutMs)
     const action: RouteAction = {
       type: 'forward',
       destinations,
       cumulativeWeights: cumulativeWeights(chosen.map(({ weight }) => weight)),
       sticky: stickyPlan(destinations, place, this.#findings),
+      preferences: pickPreferences(destinations, retry),
       rewrite: pathRewrite(rule.rewrite, place, this.#findings),
       rewriteAuthority:
         ownAuthority !== undefined && ownAuthority !== '' ? ownAuthority : request.authority,
       timeoutMs,
-      retry: this.#retry(rule, timeoutMs),
+      retry,
       mirrors: this.#mirrors.compile(rule, place, scope),
     }
     return { action, ...outcome }

@@ -2,6 +2,12 @@ import { isDnsLabel, isIpLiteral, splitNamespacedHost } from '../names.ts'
 import type { Reporter } from '../reporter.ts'
 import type { Resource } from '../resource.ts'
 import type { GatewayServer, GatewaySpec } from './gateway.ts'
+import {
+  acmeAnnotations,
+  checkAcmeAnnotations,
+  checkOrderedHosts,
+  wantsOrderedCertificates,
+} from './acme-annotations.ts'
 import { checkDottedHost } from './host-rules.ts'
 import { checkSelector } from './label-rules.ts'
 import { Place } from './place.ts'
@@ -34,7 +40,14 @@ export function validateGateway(
   if (servers.length === 0) {
     place.at('servers').error('missing-field', 'gateway must have at least one server')
   }
-  place.each('servers', servers, checkServer)
+  checkAcmeAnnotations(
+    new Place(reporter, options, ['metadata', 'annotations']),
+    metadata.annotations,
+  )
+  const acme = acmeAnnotations(metadata.annotations) !== null
+  place.each('servers', servers, (server, at) =>
+    checkServer(server, at, acme && wantsOrderedCertificates(server)),
+  )
   checkPortNames(place, servers)
 }
 
@@ -65,7 +78,7 @@ function checkPortNames(place: Place, servers: readonly GatewayServer[]): void {
   })
 }
 
-function checkServer(server: GatewayServer, place: Place): void {
+function checkServer(server: GatewayServer, place: Place, ordered: boolean): void {
   const unixSocket = server.bind?.startsWith('unix://') === true
   checkServerPort(place.at('port'), server.port, unixSocket)
   checkBind(place.at('bind'), server.bind, unixSocket)
@@ -80,7 +93,8 @@ function checkServer(server: GatewayServer, place: Place): void {
       )
   }
   place.each('hosts', hosts, (host, at) => checkServerHost(at, host))
-  checkTlsPresence(place, server)
+  checkTlsPresence(place, server, ordered)
+  if (ordered) checkOrderedHosts(place, server)
 }
 
 function checkServerPort(place: Place, port: GatewayServer['port'], unixSocket: boolean): void {
@@ -146,11 +160,11 @@ function checkServerHost(place: Place, text: string): void {
   checkDottedHost(place, host)
 }
 
-function checkTlsPresence(place: Place, server: GatewayServer): void {
+function checkTlsPresence(place: Place, server: GatewayServer, ordered: boolean): void {
   const protocol = server.port?.protocol
   const tls = server.tls
   if (isTlsProtocol(protocol)) {
-    if (tls !== undefined) checkServerTls(place.at('tls'), tls)
+    if (tls !== undefined) checkServerTls(place.at('tls'), tls, ordered)
     else {
       place
         .at('tls')

@@ -137,6 +137,60 @@ const CASES: readonly (readonly [name: string, spec: string, expected: readonly 
     ['error cost-never-fits spec.rules[0].cost'],
   ],
   [
+    'obey alone needs no rules',
+    `${TARGET}, upstream: { obey: true, maxDelay: 10m, queue: { maxWait: 2s, maxRequests: 100 } }`,
+    [],
+  ],
+  [
+    'settings of an upstream that is not obeyed',
+    `${TARGET}, upstream: { maxDelay: 10m }, rules: [{ name: r, ${LIMITS} }]`,
+    ['error missing-field spec.upstream.obey'],
+  ],
+  [
+    'an upstream obeyed for too long',
+    `${TARGET}, upstream: { obey: true, maxDelay: 25h, queue: { maxWait: 61s, maxRequests: 0 } }`,
+    [
+      'error invalid-duration spec.upstream.maxDelay',
+      'error invalid-duration spec.upstream.queue.maxWait',
+      'error invalid-number spec.upstream.queue.maxRequests',
+    ],
+  ],
+  ['a queue', rule(`${LIMITS}, queue: { maxWait: 2s, maxRequests: 100 }`), []],
+  ['a queue with defaults', rule(`${LIMITS}, queue: {}`), []],
+  [
+    'a queue that is too long',
+    rule(`${LIMITS}, queue: { maxWait: 0s, maxRequests: 1001 }`),
+    [
+      'error invalid-duration spec.rules[0].queue.maxWait',
+      'error invalid-number spec.rules[0].queue.maxRequests',
+    ],
+  ],
+  [
+    'a queue of a shadow',
+    rule(`${LIMITS}, shadow: true, queue: {}`),
+    ['error conflicting-fields spec.rules[0].queue'],
+  ],
+  [
+    'a lease',
+    rule('limits: [{ requests: 5, per: 1s, algorithm: fixedWindow, lease: { maximum: 5 } }]'),
+    [],
+  ],
+  [
+    'a lease of GCRA',
+    rule('limits: [{ requests: 5, per: 1s, lease: { maximum: 5 } }]'),
+    ['error conflicting-fields spec.rules[0].limits[0].lease'],
+  ],
+  [
+    'a lease without maximum',
+    rule('limits: [{ requests: 5, per: 1s, algorithm: fixedWindow, lease: {} }]'),
+    ['error missing-field spec.rules[0].limits[0].lease.maximum'],
+  ],
+  [
+    'a lease of more than there is',
+    rule('limits: [{ requests: 5, per: 1s, algorithm: fixedWindow, lease: { maximum: 6 } }]'),
+    ['error invalid-number spec.rules[0].limits[0].lease.maximum'],
+  ],
+  [
     'too many rules',
     `${TARGET}, rules: [${Array.from({ length: 65 }, (_, i) => `{ name: r${i}, ${LIMITS} }`).join(', ')}]`,
     ['error rate-limit-policy-too-large spec.rules'],

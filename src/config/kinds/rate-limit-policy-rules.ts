@@ -4,6 +4,7 @@ import type { Resource } from '../resource.ts'
 import { checkPositiveDuration } from './number-rules.ts'
 import { Place } from './place.ts'
 import { checkRateLimitMatch } from './rate-limit-policy-match-rules.ts'
+import { checkLease, checkRuleQueue, checkUpstream } from './rate-limit-policy-queue-rules.ts'
 import type { RateLimitPolicySpec, RateLimitRuleSpec } from './rate-limit-policy.ts'
 import type { ValidationOptions } from './validation-options.ts'
 
@@ -37,7 +38,11 @@ export function validateRateLimitPolicy(
     place.at('timeout').error('invalid-duration', 'a check may wait for Redis at most 10s')
   }
   const count = spec.rules?.length ?? 0
-  if (count === 0) place.at('rules').error('missing-field', 'a RateLimitPolicy needs rules')
+  if (count === 0 && spec.upstream?.obey !== true) {
+    const message = 'a RateLimitPolicy needs rules, or upstream.obey: true'
+    place.at('rules').error('missing-field', message)
+  }
+  checkUpstream(spec.upstream ?? {}, place.at('upstream'))
   if (count > MAX_RULES) {
     const message = `at most ${MAX_RULES} rules, found ${count}`
     place.at('rules').error('rate-limit-policy-too-large', message, 'split the policy')
@@ -47,6 +52,7 @@ export function validateRateLimitPolicy(
     checkName(rule.name, names, at.at('name'))
     checkRateLimitMatch(rule.match ?? {}, at.at('match'))
     checkLimits(rule, spec.algorithm ?? 'gcra', at)
+    checkRuleQueue(rule, at.at('queue'))
   })
 }
 
@@ -130,6 +136,7 @@ function checkLimit(limit: LimitSpec, algorithm: Algorithm, place: Place): void 
   } else if (periodMs !== null && !Number.isInteger(periodMs)) {
     place.at('per').error('invalid-duration', `per is whole milliseconds, is ${limit.per}`)
   }
+  checkLease(limit, algorithm, place.at('lease'))
   if (limit.burst === undefined) return
   checkRange(place, 'burst', limit.burst)
   if (algorithm !== 'gcra') {

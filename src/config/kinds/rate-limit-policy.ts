@@ -24,6 +24,9 @@ const valueCondition = object({
   distinct: boolean,
 })
 
+/** Requests that do not fit wait until they do. */
+const queue = object({ maxWait: duration, maxRequests: integer })
+
 const algorithm = oneOf('gcra', 'fixedWindow', 'slidingWindow')
 
 /** RateLimitPolicy (tidegate.dev/v1alpha1): limits on the routes of one target. */
@@ -42,6 +45,7 @@ export const rateLimitPolicySchema = object({
     problemJson: boolean,
     ruleHeader: boolean,
   }),
+  upstream: object({ obey: boolean, maxDelay: duration, queue }),
   rules: list(
     object({
       name: string,
@@ -62,13 +66,23 @@ export const rateLimitPolicySchema = object({
           'tokens are not validated here, so anybody could write the claim: use a header that a plugin sets after validation',
         ),
       }),
-      limits: list(object({ requests: integer, per: duration, burst: integer, algorithm })),
+      limits: list(
+        object({
+          requests: integer,
+          per: duration,
+          burst: integer,
+          algorithm,
+          lease: object({ maximum: integer }),
+        }),
+      ),
       cost: object({ number: integer, header: string, maximum: integer }),
       shadow: boolean,
+      queue,
     }),
   ),
 })
 
 export type RateLimitPolicySpec = Infer<typeof rateLimitPolicySchema>
 export type RateLimitRuleSpec = NonNullable<RateLimitPolicySpec['rules']>[number]
+export type QueueSpec = Infer<typeof queue>
 export type ValueConditionSpec = Infer<typeof valueCondition>

@@ -18,7 +18,11 @@ type Mapping = Record<string | number, unknown>
 
 interface Case {
   readonly name: string
-  readonly metadata?: { readonly name?: string; readonly namespace?: string }
+  readonly metadata?: {
+    readonly name?: string
+    readonly namespace?: string
+    readonly annotations?: Readonly<Record<string, string>>
+  }
   readonly compat?: boolean
   readonly at?: readonly (string | number)[]
   readonly set?: Mapping

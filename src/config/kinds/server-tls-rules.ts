@@ -8,8 +8,8 @@ const PASS_THROUGH: ReadonlySet<string> = new Set(['PASSTHROUGH', 'AUTO_PASSTHRO
 const VERIFYING: ReadonlySet<string> = new Set(['MUTUAL', 'OPTIONAL_MUTUAL'])
 const MAX_CERTIFICATES = 2
 
-/** `tls` of a Gateway server whose protocol is HTTPS or TLS. */
-export function checkServerTls(place: Place, tls: ServerTls): void {
+/** `tls` of a Gateway server whose protocol is HTTPS or TLS; `ordered`: by ACME, it needs no certificate. */
+export function checkServerTls(place: Place, tls: ServerTls, ordered = false): void {
   if (tls.httpsRedirect === true) {
     place
       .at('httpsRedirect')
@@ -30,7 +30,7 @@ export function checkServerTls(place: Place, tls: ServerTls): void {
   if (PASS_THROUGH.has(mode)) checkPassThrough(place, tls, mode)
   else if (mode === 'ISTIO_MUTUAL') checkMeshMutual(place, tls)
   else {
-    checkCertificateSources(place, tls, mode)
+    checkCertificateSources(place, tls, mode, ordered)
     checkClientVerification(place, tls, mode)
   }
   checkTlsParameters(place, tls)
@@ -77,7 +77,12 @@ function certificateFields(tls: ServerTls): string[] {
   ]
 }
 
-function checkCertificateSources(place: Place, tls: ServerTls, mode: string): void {
+function checkCertificateSources(
+  place: Place,
+  tls: ServerTls,
+  mode: string,
+  ordered: boolean,
+): void {
   const names = tls.credentialNames ?? []
   const pairs = tls.tlsCertificates ?? []
   const files = isSet(tls.serverCertificate) || isSet(tls.privateKey)
@@ -89,7 +94,7 @@ function checkCertificateSources(place: Place, tls: ServerTls, mode: string): vo
       'only one of credential_name, credential_names, server_certificate/private_key, tls_certificates should be specified',
       'keep one certificate source',
     )
-  } else if (count === 0 || files) {
+  } else if (!ordered && (count === 0 || files)) {
     checkFilePair(place, tls, mode)
   }
   if (names.length > MAX_CERTIFICATES) {

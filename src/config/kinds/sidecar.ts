@@ -1,17 +1,17 @@
 import { any, ignored, type Infer, list, object, oneOf, string } from '../schema.ts'
 import { destination, port, workloadSelector } from './istio-common.ts'
 
-const ONE_LISTENER =
-  'the egress proxy has one listener for all clients: hosts of the entry are visible on every port'
+const NO_SOCKET =
+  'nothing listens on an address of the client: hosts of an entry with bind are visible on every port'
 
 export const sidecarSchema = object({
   workloadSelector,
   ingress: ignored(list(any), 'the inbound side of a sidecar does not exist at an edge'),
   egress: list(
     object({
-      port: ignored(port, ONE_LISTENER),
-      bind: ignored(string, ONE_LISTENER),
-      captureMode: ignored(oneOf('DEFAULT', 'IPTABLES', 'NONE'), ONE_LISTENER),
+      port,
+      bind: ignored(string, NO_SOCKET),
+      captureMode: oneOf('DEFAULT', 'IPTABLES', 'NONE'),
       hosts: list(string),
     }),
   ),

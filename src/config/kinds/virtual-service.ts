@@ -54,7 +54,7 @@ const httpRoute = object({
     attempts: integer,
     perTryTimeout: duration,
     retryOn: string,
-    retryRemoteLocalities: ignored(boolean, 'a retry stays in the localities in use'),
+    retryRemoteLocalities: boolean,
     retryIgnorePreviousHosts: boolean,
     backoff: duration,
   }),

@@ -7,7 +7,7 @@ export const workloadEntrySchema = object({
   network: ignored(string, 'every endpoint is reached directly'),
   locality: string,
   weight: integer,
-  serviceAccount: ignored(string, 'mesh identities are not checked'),
+  serviceAccount: string,
 })
 
 export type WorkloadEntrySpec = Infer<typeof workloadEntrySchema>

@@ -65,12 +65,41 @@ export const compilationProblems: Catalogue = {
     'A certificate file, CA or revocation list that cannot be used: the last good version serves.',
     'Store a certificate and key that belong together.',
   ),
+  'acme-port-not-served': warning(
+    'The port that an ACME server comes to is served by no Gateway.',
+    'Have a server on port 80 for http-01 or 443 for tls-alpn-01, or forward that port.',
+  ),
+  'acme-not-configured': error(
+    'A Gateway asks for certificates by ACME, and there is no store to keep them in.',
+    'Run with --acme-store.',
+  ),
+  'acme-certificate-pending': info(
+    'A certificate is being ordered by ACME: TLS connections for the host fail until it is there.',
+    'Wait a moment.',
+  ),
+  'acme-order-failed': either(
+    ['error', 'warning'],
+    'A certificate could not be ordered or renewed; the order is repeated at the time given.',
+    'Follow what the ACME server said.',
+  ),
+  'acme-store-away': warning(
+    'The store of ACME certificates cannot be used: what was issued keeps serving.',
+    'Check --acme-store.',
+  ),
+  'acme-too-many-certificates': error(
+    'More hosts ask for certificates than one gateway orders.',
+    'Spread the Gateways over several gateways.',
+  ),
   'secret-not-found': error(
     'A Secret does not exist in the namespace of the gateway.',
     'Create it there.',
   ),
   'secret-keys-missing': error('A Secret lacks the keys that are needed.', 'Add them.'),
   'secret-keys-empty': error('The keys of a Secret are empty.', 'Fill them in.'),
+  'egress-user-hash': warning(
+    'The password of a user of the egress proxy is hashed in a way that cannot be verified: the user cannot authenticate.',
+    'Use htpasswd -s, or a line NAME:sha256:HEX of the key users.',
+  ),
   'secret-invalid': error(
     'A certificate and key cannot be used together.',
     'Store a matching pair.',
@@ -241,7 +270,15 @@ export const compilationProblems: Catalogue = {
     'No descriptor file defines the domain: nothing is limited.',
     'Add a ConfigMap with that domain.',
   ),
+  'rate-limit-service-unknown': warning(
+    'A rate limit service that cannot be asked: its cluster is not known, or asks for TLS.',
+    'Name a Service or ServiceEntry, or add the cluster with a CLUSTER patch.',
+  ),
   'rate-limit-config-invalid': error('A descriptor file cannot be read.', 'Correct it.'),
+  'mesh-export-to-invalid': warning(
+    'A default of exportTo in MeshConfig has a value that is no namespace.',
+    'Use ".", "*" or namespace names; "~" for services only.',
+  ),
   'trusted-proxies-negative': warning(
     'numTrustedProxies is less than 0: nobody is trusted.',
     'Write the number of proxies in front of the gateway.',

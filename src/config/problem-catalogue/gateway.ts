@@ -63,5 +63,13 @@ export const gatewayProblems: Catalogue = {
     'An unknown cipher suite or curve is left out; an empty rest means the defaults.',
     'Correct the name.',
   ),
+  'invalid-acme-annotation': error(
+    'A tidegate.dev/acme annotation has a value that cannot be read.',
+    'Write true, letsencrypt or the https URL of a directory; http-01 or tls-alpn-01; one email address.',
+  ),
+  'acme-wildcard-host': warning(
+    'A Gateway asks for certificates by ACME, and a host is a wildcard: none can be ordered for it.',
+    'List the names, or bring a certificate for the wildcard.',
+  ),
   'duplicate-tls-name': warning('A cipher suite or curve is listed twice.', 'Remove one.'),
 }
