@@ -1,8 +1,8 @@
-/** As large as libuv's own reads. */
-export const READ_BUFFER_BYTES = 65_536
-/** Buffers that wait for the next socket that streams: 4 MiB. */
+/** A body of 64 KiB and its head in one read, and so in one write. */
+export const READ_BUFFER_BYTES = 81_920
+/** Buffers that wait for the next socket that streams: 5 MiB. */
 export const MAX_SPARE_BUFFERS = 64
-/** Sockets that may have a buffer of their own: 16 MiB. The others share one, and are copied from. */
+/** Sockets that may have a buffer of their own: 20 MiB. The others share one, and are copied from. */
 export const MAX_OWN_BUFFERS = 256
 /** Views of the shared buffer up to this length are kept: most reads are that small. */
 const MAX_KEPT_VIEW = 2_048
