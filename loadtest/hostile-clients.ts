@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { setPriority } from 'node:os'
+import { spawnSync } from 'node:child_process'
 import { connect as connectTls } from 'node:tls'
 import {
   END_HEADERS,
@@ -47,8 +47,11 @@ const CHURN_ADDRESSES = 16
 const DRIP_MS = 500
 const TICK_MS = 5
 const STREAMS_PER_WRITE = 100
-/** The gateway is the one under test: what is left of this core belongs to who measures. */
-const NICENESS = 10
+/**
+ * Late connections are made up for at this many times their pace: a pause of this process must not
+ * become a burst that no rate of new connections has.
+ */
+const CATCH_UP = 2
 const REPORT_MS = 250
 
 const done: AttackReport = {
@@ -62,12 +65,17 @@ const done: AttackReport = {
 }
 
 process.on('message', (order: AttackOrder) => {
-  setPriority(NICENESS)
+  leaveTheCoreToOthers()
   for (let i = 0; i < order.slow; i++) beSlow(i, order.plainPort)
   for (let i = 0; i < order.resetters; i++) reset(order.plainPort)
   churn(order)
   setInterval(() => process.send!(done), REPORT_MS)
 })
+
+/** The gateway is the one under test: this core belongs to who measures and to the backend. */
+function leaveTheCoreToOthers(): void {
+  spawnSync('chrt', ['--idle', '--pid', '0', String(process.pid)], { stdio: 'ignore' })
+}
 
 // ---- slow clients
 
@@ -149,16 +157,19 @@ function reset(port: number): void {
 /** As many new connections in every second, each with one request and one answer. */
 function churn(order: AttackOrder): void {
   const startedAt = performance.now()
+  const plainPerSecond = order.newPerSecond - order.newTlsPerSecond
   let plain = 0
   let secure = 0
   setInterval(() => {
     const seconds = (performance.now() - startedAt) / 1000
-    for (; plain < seconds * (order.newPerSecond - order.newTlsPerSecond); plain++) {
+    const lastPlain = dueBy(seconds, plain, plainPerSecond)
+    for (; plain < lastPlain; plain++) {
       askOnce(
         connect({ port: order.plainPort, host: '127.0.0.1', localAddress: churnAddress(plain) }),
       )
     }
-    for (; secure < seconds * order.newTlsPerSecond; secure++) {
+    const lastSecure = dueBy(seconds, secure, order.newTlsPerSecond)
+    for (; secure < lastSecure; secure++) {
       const options = { port: order.tlsPort, host: '127.0.0.1', localAddress: churnAddress(secure) }
       const socket = connectTls({
         socket: connect(options),
@@ -168,6 +179,11 @@ function churn(order: AttackOrder): void {
       askOnce(socket)
     }
   }, TICK_MS)
+}
+
+/** How many there are to be now, when there were `count` a tick ago. */
+function dueBy(seconds: number, count: number, perSecond: number): number {
+  return Math.min(seconds * perSecond, count + (CATCH_UP * perSecond * TICK_MS) / 1000)
 }
 
 function churnAddress(index: number): string {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { kubernetesKinds } from '../src/config/kinds/kubernetes-kinds.ts'
 import { ownKinds } from '../src/config/kinds/own-kinds.ts'
 import { istioKinds } from '../src/config/kinds/rules.ts'
+import { securityKinds } from '../src/config/kinds/security-kinds.ts'
 import { meshConfigSchema } from '../src/config/mesh-config.ts'
 import type { Fields, Schema, Support } from '../src/config/schema.ts'
 import { cell } from './markdown.ts'
@@ -81,6 +82,9 @@ export function renderSupportMatrix(): string {
   const istio = [...istioKinds].map(([kind, { schema }]) =>
     renderKind(kind, istioRows(kind, schema)),
   )
+  const security = [...securityKinds].map(([kind, { schema }]) =>
+    renderKind(kind, istioRows(kind, schema)),
+  )
   const own = [...ownKinds].map(([kind, { schema }]) => renderKind(kind, istioRows(kind, schema)))
   const kubernetes = [...kubernetesKinds].map(([kind, { schema, body }]) =>
     renderKind(kind, supportRows(schema, body === 'spec' ? 'spec' : '')),
@@ -100,6 +104,9 @@ is not listed is an error of its own (\`unknown-field\`) on Istio kinds.
 apiVersion \`networking.istio.io/v1\`, \`v1beta1\` and \`v1alpha3\` alike.
 
 ${istio.join('\n')}
+apiVersion \`security.istio.io/v1\` and \`v1beta1\` alike.
+
+${security.join('\n')}
 ## Kinds of Tidegate
 
 apiVersion \`tidegate.dev/v1alpha1\`.

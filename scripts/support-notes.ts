@@ -43,6 +43,7 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
     'spec.servers[].port.protocol': works(
       'HTTP, HTTP2, GRPC, GRPC-WEB (translated to gRPC), HTTPS, TCP and TLS (opaque bytes, or passed through)',
     ),
+    'spec.servers[].port.targetPort': refuses('no effect on a Gateway: a Service translates ports'),
     'spec.servers[].bind': works('IP addresses; unix sockets are refused'),
     'spec.servers[].tls.mode': works(
       'no mode is PASSTHROUGH, as in Istio; ISTIO_MUTUAL reads its files from --mesh-certs',
@@ -58,11 +59,20 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
       'the copy keeps its Host; -shadow with the annotation tidegate.dev/mirror-suffix',
     ),
     'spec.http[].mirrorPercent': works('deprecated: mirrorPercentage wins over it'),
+    'spec.http[].match[].headers{}.exact': works(
+      '@request.auth.claims.a.b and [a][b] are claims of a validated token, on Gateways only',
+    ),
     'spec.http[].match[].sourceLabels': works('describes the gateway itself, as in Istio'),
     'spec.http[].fault.delay.percent': works('deprecated: counts without percentage'),
     'spec.http[].fault.delay.exponentialDelay': refuses('Istio never implemented it'),
     'spec.http[].fault.abort.http2Error': refuses('Istio never implemented it'),
     'spec.http[].corsPolicy.allowOrigin': works('deprecated: counts without allowOrigins'),
+  },
+  RequestAuthentication: {
+    'spec.selector.matchLabels': works('compared with --labels; without --labels all match'),
+    'spec.targetRef.kind': works('Gateway of networking.istio.io or gateway.networking.k8s.io'),
+    'spec.targetRefs[].kind': works('Gateway of networking.istio.io or gateway.networking.k8s.io'),
+    'spec.jwtRules[].timeout': works('default 5s, at most 60s'),
   },
   DestinationRule: {
     ...policyNotes('spec.trafficPolicy'),
@@ -76,6 +86,16 @@ export const supportNotes: Readonly<Record<string, Readonly<Record<string, Suppo
     'spec.resolution': works(
       'NONE has no endpoints at a Gateway; DYNAMIC_DNS follows Host or server name',
     ),
+  },
+  Sidecar: {
+    'spec.egress[].port.protocol': works(
+      'HTTP_PROXY: the hosts are visible on every port; others are checked and change nothing',
+    ),
+    'spec.egress[].port.name': works('a name for people'),
+    'spec.egress[].captureMode': works(
+      'NONE: the hosts are visible on every port; IPTABLES is DEFAULT',
+    ),
+    'spec.outboundTrafficPolicy.mode': works('ALLOW_ANY_DYNAMIC_DNS is for MeshConfig only'),
   },
   EnvoyFilter: {
     'spec.configPatches[].patch.value': works(

@@ -12,6 +12,7 @@ import {
 } from '../scripts/support-matrix.ts'
 import { meshNotes, supportNotes } from '../scripts/support-notes.ts'
 import { istioKinds } from '../src/config/kinds/rules.ts'
+import { securityKinds } from '../src/config/kinds/security-kinds.ts'
 import { catalogueChapters, problemCatalogue } from '../src/config/problem-catalogue.ts'
 import {
   ignored,
@@ -96,7 +97,7 @@ describe('the support matrix', () => {
 
   test('has a row for every note', () => {
     for (const [kind, notes] of Object.entries(supportNotes)) {
-      const rules = istioKinds.get(kind)
+      const rules = istioKinds.get(kind) ?? securityKinds.get(kind)
       const paths = new Set(
         rules === undefined ? [] : supportRows(rules.schema, 'spec').map(({ path }) => path),
       )

@@ -1,4 +1,5 @@
 import { compileSnapshot } from '../../src/compile/compile.ts'
+import { CompileMemory } from '../../src/compile/compile-memory.ts'
 import type { SourceFile } from '../../src/config/file-reading.ts'
 import { ResourceStore } from '../../src/config/store.ts'
 import type { HostTable } from '../../src/routing/host-table.ts'
@@ -35,15 +36,16 @@ console.log(
 
 async function measure(layout: Layout, size: number): Promise<string> {
   const store = new ResourceStore({ compat: false })
+  const memory = new CompileMemory()
   let files: readonly SourceFile[] = scaleFiles(size, layout).map((file) => ({
     ...file,
     error: null,
   }))
-  const [firstRead, firstCompile, table] = load(store, files)
+  const [firstRead, firstCompile, table] = load(store, memory, files)
   const again: (readonly [number, number])[] = []
   for (let version = 1; version <= ROUNDS; version++) {
     files = changed(files, layout, size, version)
-    const [read, compile] = load(store, files)
+    const [read, compile] = load(store, memory, files)
     again.push([read, compile])
   }
   const lookup = lookupNs(table, size)
@@ -67,6 +69,7 @@ async function measure(layout: Layout, size: number): Promise<string> {
 
 function load(
   store: ResourceStore,
+  memory: CompileMemory,
   files: readonly SourceFile[],
 ): [read: number, compile: number, table: HostTable<VirtualHost>] {
   const began = performance.now()
@@ -74,6 +77,7 @@ function load(
   const read = performance.now()
   const { snapshot } = compileSnapshot({
     set,
+    memory,
     generation: 1,
     ownLabels: [],
     namespace: 'istio-system',

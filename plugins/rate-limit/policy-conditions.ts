@@ -6,6 +6,7 @@ import type {
   FilterExchange,
   ValueMatcher,
 } from '../../src/filters/filter.ts'
+import { ClaimCondition } from './claim-condition.ts'
 import { literal } from './literal.ts'
 import type { MatchSpec, SourceSpec, ValueSpec } from './policy-settings.ts'
 import { combinedHeader, queryValue } from './request-values.ts'
@@ -146,7 +147,23 @@ export function compileConditions(
     if (typeof matcher === 'string') return matcher
     conditions.push(new ValueCondition(part, name, spec, matcher))
   }
+  const claims = compileClaims(match.claims ?? {}, context)
+  if (typeof claims === 'string') return claims
+  conditions.push(...claims)
   if (match.source !== undefined) conditions.push(new SourceCondition(match.source))
+  return conditions
+}
+
+function compileClaims(
+  claims: NonNullable<MatchSpec['claims']>,
+  context: FilterCompileContext,
+): readonly PolicyCondition[] | string {
+  const conditions: PolicyCondition[] = []
+  for (const [name, spec] of Object.entries(claims)) {
+    const matcher = hasMatch(spec) ? context.stringMatcher(stringMatch(spec)) : null
+    if (typeof matcher === 'string') return matcher
+    conditions.push(new ClaimCondition(name, spec, conditionText(spec), matcher))
+  }
   return conditions
 }
 

@@ -54,6 +54,7 @@ export interface CostSpec {
 export interface MatchSpec {
   readonly headers?: Readonly<Record<string, ValueSpec>>
   readonly queryParams?: Readonly<Record<string, ValueSpec>>
+  readonly claims?: Readonly<Record<string, ValueSpec>>
   readonly method?: ValueSpec
   readonly path?: ValueSpec
   readonly source?: SourceSpec

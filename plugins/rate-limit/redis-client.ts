@@ -66,7 +66,7 @@ export interface RedisLink {
 
 /** Connects at once and keeps trying until closed. */
 export function connectRedis(topology: RedisTopology, events: LinkEvents): RedisLink {
-  const client = redisClient(topology)
+  const client = redisClient(topology, 'tidegate-rate-limit')
   client.defineCommand('tidegateBatch', { lua: BATCH_SCRIPT })
   client.defineCommand('tidegateHeartbeat', { lua: HEARTBEAT_SCRIPT })
   const link = new ClientLink(client)
@@ -81,9 +81,14 @@ export function connectRedis(topology: RedisTopology, events: LinkEvents): Redis
   return link
 }
 
-/** A client that connects at once, queues nothing while it is away and repeats nothing. */
-export function redisClient(topology: RedisTopology): Redis | Cluster {
-  return topology.kind === 'cluster' ? clusterClient(topology) : new Redis(serverOptions(topology))
+/**
+ * A client that connects at once, queues nothing while it is away and repeats nothing. `name` is
+ * what CLIENT LIST shows.
+ */
+export function redisClient(topology: RedisTopology, name: string): Redis | Cluster {
+  return topology.kind === 'cluster'
+    ? clusterClient(topology, name)
+    : new Redis(serverOptions(topology, name))
 }
 
 /** What connections to one server and to those of a cluster have in common. */
@@ -94,7 +99,7 @@ type ServerOptions = Omit<RedisOptions, 'replyMapping'>
  * Never queues and never repeats: a counting command without an answer may have counted, so it is
  * not sent twice.
  */
-function commonOptions(topology: RedisTopology): SharedOptions {
+function commonOptions(topology: RedisTopology, name: string): SharedOptions {
   return {
     protocol: 2,
     maxRetriesPerRequest: 0,
@@ -102,7 +107,7 @@ function commonOptions(topology: RedisTopology): SharedOptions {
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     socketTimeout: SILENCE_LIMIT_MS,
-    connectionName: 'tidegate-rate-limit',
+    connectionName: name,
     // A demoted primary answers READONLY: a new connection may find the new one. Not sent again.
     reconnectOnError: (error) => error.message.includes('READONLY'),
     ...(topology.username === null ? {} : { username: topology.username }),
@@ -111,9 +116,9 @@ function commonOptions(topology: RedisTopology): SharedOptions {
   }
 }
 
-function serverOptions(topology: RedisTopology): ServerOptions {
+function serverOptions(topology: RedisTopology, name: string): ServerOptions {
   const options: ServerOptions = {
-    ...commonOptions(topology),
+    ...commonOptions(topology, name),
     enableOfflineQueue: false,
     db: topology.database,
     retryStrategy: reconnectDelay,
@@ -132,11 +137,11 @@ function serverOptions(topology: RedisTopology): ServerOptions {
   }
 }
 
-function clusterClient(topology: RedisTopology): Cluster {
+function clusterClient(topology: RedisTopology, name: string): Cluster {
   return new Cluster(
     topology.hosts.map(({ host, port }) => ({ host, port })),
     {
-      redisOptions: commonOptions(topology),
+      redisOptions: commonOptions(topology, name),
       enableOfflineQueue: false,
       clusterRetryStrategy: reconnectDelay,
       maxRedirections: MAX_REDIRECTIONS,

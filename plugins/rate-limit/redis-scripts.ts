@@ -13,12 +13,13 @@ export interface ScriptConnection {
   close(): Promise<void>
 }
 
-/** Connects at once and keeps trying until closed. */
+/** Connects at once and keeps trying until closed. `name` is what CLIENT LIST shows. */
 export function connectScripts(
   topology: RedisTopology,
+  name: string,
   onError: (error: Error) => void,
 ): ScriptConnection {
-  const client = redisClient(topology)
+  const client = redisClient(topology, name)
   client.on('error', onError)
   const ended = new AbortController()
   const ready = (): Promise<void> =>

@@ -122,6 +122,7 @@ function snapshotOf(): Snapshot {
       ['*.shop.test', virtualHost],
     ]),
     gateways: ['istio-system/public'],
+    authenticator: null,
   }
   const chain = new TlsChainPlan({
     name: 'https.443.https.public.istio-system',

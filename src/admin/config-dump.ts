@@ -1,7 +1,7 @@
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { EffectiveLimit } from '../snapshot/effective-limit.ts'
-import type { EgressPlan } from '../snapshot/egress-plan.ts'
+import { type EgressPlan, type EgressTables, otherTablesOf } from '../snapshot/egress-plan.ts'
 import type {
   HttpServerPlan,
   ListenerPlan,
@@ -162,6 +162,7 @@ function describeRouteTable(table: HttpServerPlan): Description {
   return {
     name: table.name,
     gateways: table.gateways,
+    authentication: table.authenticator?.describe() ?? null,
     virtualHosts: describeVirtualHosts(table.hosts),
   }
 }
@@ -228,27 +229,42 @@ function describeEgress(egress: EgressPlan): Description {
     mode: egress.control?.reportOnly === true ? 'report' : 'enforce',
     unknownClients: egress.control?.refuseUnknown === true ? 'refuse' : 'allow',
     egressProxy: egress.parent?.clusterName ?? null,
-    http: [...egress.http].map(([port, hosts]) => ({
+    ...describeEgressTables(egress, null),
+    clients: [...otherTablesOf(egress)].map(([tables, namespaces]) => ({
+      namespaces: namespaces.map((namespace) => (namespace === '' ? '*' : namespace)),
+      ...describeEgressTables(tables, egress),
+    })),
+    unknownHost: describeVirtualHost(egress.unknownHost, ['*']),
+  }
+}
+
+/** Without the tables that are those of `common`. */
+function describeEgressTables(tables: EgressTables, common: EgressTables | null): Description {
+  const own = <T>(part: (from: EgressTables) => ReadonlyMap<number, T>): [number, T][] =>
+    [...part(tables)].filter(([port, table]) => common === null || part(common).get(port) !== table)
+  return {
+    http: own(({ http }) => http).map(([port, hosts]) => ({
       port,
       virtualHosts: describeVirtualHosts(hosts),
     })),
-    tunnels: [...egress.tunnels].map(([port, hosts]) => ({
+    tunnels: own(({ tunnels }) => tunnels).map(([port, hosts]) => ({
       port,
       hosts: hosts.entries.map(([host, cluster]) => ({ host, cluster: cluster.name })),
     })),
-    tunnelRules: [...egress.tunnelRules].map(([port, hosts]) => ({
+    tunnelRules: own(({ tunnelRules }) => tunnelRules).map(([port, hosts]) => ({
       port,
       hosts: hosts.entries.map(([host, { name, destinations, cumulativeWeights }]) => ({
         host,
         ...describeTcp({ name, destinations, cumulativeWeights }),
       })),
     })),
-    addresses: egress.addresses.map(({ cidr, port, cluster, virtualHost }) => ({
-      cidr: cidr.toString(),
-      port,
-      cluster: cluster === null ? null : cluster.name,
-      virtualHost: virtualHost === null ? null : virtualHost.name,
-    })),
-    unknownHost: describeVirtualHost(egress.unknownHost, ['*']),
+    addresses: (tables.addresses === common?.addresses ? [] : tables.addresses).map(
+      ({ cidr, port, cluster, virtualHost }) => ({
+        cidr: cidr.toString(),
+        port,
+        cluster: cluster === null ? null : cluster.name,
+        virtualHost: virtualHost === null ? null : virtualHost.name,
+      }),
+    ),
   }
 }

@@ -40,7 +40,6 @@ function describeMatch(match: RouteMatch): Description {
     headers: match.fields.filter(({ inverted }) => !inverted).map(describeNamed),
     withoutHeaders: match.fields.filter(({ inverted }) => inverted).map(describeNamed),
     queryParams: match.queryParams.map(describeNamed),
-    never: match.never,
   }
 }
 

@@ -6,22 +6,31 @@ import { DEFAULT_MAX_BYTES } from '../telemetry/egress-ledger.ts'
 import { usageError } from './exit.ts'
 import { parseChoice } from './flag-values.ts'
 
-/** Flags of `run` about what the egress proxy records and whom it serves, as given. */
-export interface RawEgressFlags {
-  egressLedger?: string
-  egressLedgerSize?: string
+/** Flags about whom the egress proxy serves and what it refuses, as given. */
+export interface RawEgressControlFlags {
   egressMode: string
   egressUnknownClients: string
   egressUsers?: string
 }
 
-export function egressFlags(): readonly Option[] {
+/** Flags of `run` about what the egress proxy records, as given. */
+export interface RawEgressFlags {
+  egressLedger?: string
+  egressLedgerSize?: string
+}
+
+export function egressLedgerFlags(): readonly Option[] {
   return [
     new Option('--egress-ledger <path>', 'hash-chained file of every egress decision'),
     new Option(
       '--egress-ledger-size <bytes>',
       'size at which the ledger gets its own name (default 256Mi)',
     ),
+  ]
+}
+
+export function egressControlFlags(): readonly Option[] {
+  return [
     new Option(
       '--egress-mode <mode>',
       'enforce, or report: what REGISTRY_ONLY would block passes and is recorded',
@@ -37,11 +46,17 @@ export function egressFlags(): readonly Option[] {
   ]
 }
 
-/** Only what differs from the defaults. */
-export function egressOptionsOf(
-  flags: RawEgressFlags,
+export function egressLedgerOf(flags: RawEgressFlags): Pick<RunOptions, 'egressLedger'> {
+  if (flags.egressLedger === undefined) return {}
+  const path = ledgerPath(flags.egressLedger)
+  return { egressLedger: { path, maxBytes: ledgerSize(flags.egressLedgerSize) } }
+}
+
+/** Nothing where all is as by default. */
+export function egressControlOf(
+  flags: RawEgressControlFlags,
   namespace: string,
-): Pick<RunOptions, 'egressLedger' | 'egressControl'> {
+): Pick<RunOptions, 'egressControl'> {
   const mode = parseChoice('--egress-mode', flags.egressMode, ['enforce', 'report'])
   const rule = parseChoice('--egress-unknown-clients', flags.egressUnknownClients, [
     'allow',
@@ -50,17 +65,7 @@ export function egressOptionsOf(
   const users = flags.egressUsers === undefined ? null : secretName(flags.egressUsers, namespace)
   const control = { reportOnly: mode === 'report', refuseUnknown: rule === 'refuse', users }
   const isDefault = !control.reportOnly && !control.refuseUnknown && users === null
-  return {
-    ...(flags.egressLedger === undefined
-      ? {}
-      : {
-          egressLedger: {
-            path: ledgerPath(flags.egressLedger),
-            maxBytes: ledgerSize(flags.egressLedgerSize),
-          },
-        }),
-    ...(isDefault ? {} : { egressControl: control }),
-  }
+  return isDefault ? {} : { egressControl: control }
 }
 
 /** A chain that shares its file with other lines, or ends with the pipe, proves nothing. */

@@ -1,13 +1,19 @@
 import { Command, Option } from 'commander'
 import { CallProblem, type ExplainCall, parsePort } from '../explain/call.ts'
 import { headersOf } from '../explain/call-query.ts'
-import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
+import {
+  decisionFlags,
+  decisionOptionsOf,
+  placeFlags,
+  type RawDecisionFlags,
+  type RawPlaceFlags,
+} from './decision-flags.ts'
 import { usageError } from './exit.ts'
 import { explain } from './explain.ts'
 import { outputOption, parseOutput, repeatable } from './flag-options.ts'
-import { parseAddress, parseBlock, parseLabels, parseLocalityFlag } from './flag-values.ts'
+import { parseAddress } from './flag-values.ts'
 
-interface ExplainFlags {
+interface ExplainFlags extends RawPlaceFlags, RawDecisionFlags {
   config: string[]
   admin?: string
   header: string[]
@@ -15,13 +21,6 @@ interface ExplainFlags {
   port?: string
   egress?: boolean
   from?: string
-  labels: string[]
-  namespace: string
-  domain: string
-  meshConfig?: string
-  compat?: boolean
-  trustedProxy: string[]
-  locality?: string
   output: string
 }
 
@@ -50,16 +49,8 @@ export function explainCommand(): Command {
     new Option('--port <number>', "Gateway server port; else the URL's, 80 or 443"),
     new Option('--egress', 'through the egress proxy; https becomes a CONNECT tunnel'),
     new Option('--from <client>', 'address of the client, or NAMESPACE/POD'),
-    repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
-    new Option('--namespace <ns>', 'namespace the gateway stands in').default(DEFAULT_NAMESPACE),
-    new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
-    new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
-    repeatable(
-      '--trusted-proxy <cidr>',
-      'proxies in front whose forwarding headers are believed; else as numTrustedProxies says',
-    ),
-    new Option('--locality <region/zone/subzone>', 'own locality, for locality-aware balancing'),
+    ...placeFlags(),
+    ...decisionFlags(),
     outputOption(),
   ]
   for (const option of options) command.addOption(option)
@@ -68,13 +59,7 @@ export function explainCommand(): Command {
       output: parseOutput(flags.output),
       config: flags.config,
       admin: flags.admin === undefined ? null : parseAddress('--admin', flags.admin),
-      labels: flags.labels.map(parseLabels),
-      namespace: flags.namespace,
-      domain: flags.domain,
-      meshConfig: flags.meshConfig ?? null,
-      compat: flags.compat ?? false,
-      trustedProxies: flags.trustedProxy.map((text) => parseBlock('--trusted-proxy', text)),
-      ...(flags.locality === undefined ? {} : { locality: parseLocalityFlag(flags.locality) }),
+      ...decisionOptionsOf(flags),
     })
   })
 }

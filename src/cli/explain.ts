@@ -7,7 +7,7 @@ import { explanationText } from '../explain/text.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
 import { adminGet, unexpectedAnswer } from './admin-call.ts'
 import { type CommandError, EXIT_FINDINGS, EXIT_OK, usageError } from './exit.ts'
-import { loadOffline, type OfflineOptions } from './offline-configuration.ts'
+import { loadOffline, offlineGuard, type OfflineOptions } from './offline-configuration.ts'
 import { type OutputFormat, printOutput } from './output.ts'
 
 export interface ExplainOptions extends OfflineOptions {
@@ -66,7 +66,8 @@ export function noteErrors(problems: readonly Problem[]): void {
 async function explainFiles(call: ExplainCall, options: ExplainOptions): Promise<Explanation> {
   const loaded = await loadOffline(options.config, '-c, --config', options)
   const { snapshot, set, settings, problems } = loaded
-  const source = { snapshot, set, settings, problems, live: false, bound: [] }
+  const addressRefusal = offlineGuard(options)
+  const source = { snapshot, set, settings, problems, live: false, bound: [], addressRefusal }
   const explanation = new Explainer(source).explain(call)
   if (explanation instanceof CallProblem) throw callProblem(explanation)
   noteErrors(problems)

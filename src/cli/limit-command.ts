@@ -1,9 +1,15 @@
 import { Command, Option } from 'commander'
-import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
+import {
+  decisionFlags,
+  decisionOptionsOf,
+  placeFlags,
+  type RawDecisionFlags,
+  type RawPlaceFlags,
+} from './decision-flags.ts'
 import { usageError } from './exit.ts'
 import { callOf } from './explain-command.ts'
 import { outputOption, parseOutput, repeatable } from './flag-options.ts'
-import { parseAddress, parseLabels } from './flag-values.ts'
+import { parseAddress } from './flag-values.ts'
 import { adminOption, parseAdmin } from './gateway-flags.ts'
 import { explainLimit } from './limit-explain.ts'
 import { resetLimit } from './limit-reset.ts'
@@ -43,7 +49,7 @@ function topCommand(): Command {
 
 const MAX_COUNT = 256
 
-interface ExplainFlags {
+interface ExplainFlags extends RawPlaceFlags, RawDecisionFlags {
   config: string[]
   admin?: string
   header: string[]
@@ -51,12 +57,6 @@ interface ExplainFlags {
   port?: string
   egress?: boolean
   from?: string
-  labels: string[]
-  namespace: string
-  domain: string
-  meshConfig?: string
-  rateLimitConfig?: string
-  compat?: boolean
   output: string
 }
 
@@ -83,12 +83,8 @@ function explainCommand(): Command {
     new Option('--port <number>', "Gateway server port; else the URL's, 80 or 443"),
     new Option('--egress', 'through the egress proxy'),
     new Option('--from <client>', 'address of the client, or NAMESPACE/POD'),
-    repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
-    new Option('--namespace <ns>', 'namespace the gateway stands in').default(DEFAULT_NAMESPACE),
-    new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
-    new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
-    new Option('--rate-limit-config <path>', 'descriptor files of envoyproxy/ratelimit'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
+    ...placeFlags(),
+    ...decisionFlags(),
     outputOption(),
   ]
   for (const option of options) command.addOption(option)
@@ -97,12 +93,7 @@ function explainCommand(): Command {
       output: parseOutput(flags.output),
       config: flags.config,
       admin: flags.admin === undefined ? null : parseAddress('--admin', flags.admin),
-      labels: flags.labels.map(parseLabels),
-      namespace: flags.namespace,
-      domain: flags.domain,
-      meshConfig: flags.meshConfig ?? null,
-      rateLimitConfig: flags.rateLimitConfig ?? null,
-      compat: flags.compat ?? false,
+      ...decisionOptionsOf(flags),
     })
   })
 }

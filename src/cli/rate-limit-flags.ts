@@ -4,19 +4,25 @@ import type { RunOptions } from '../process/run-options.ts'
 import { usageError } from './exit.ts'
 import { parseAddress, parseChoice } from './flag-values.ts'
 
-/** Flags of `run` about other rate limiters, those asked and those that ask. */
+/** Flags of `run` about other rate limiters that ask, as given. */
 export interface RawRateLimitFlags {
-  rateLimitMode: string
   rateLimitServer?: string
   rateLimitServerHeaders?: boolean
 }
 
-export function rateLimitFlags(): readonly Option[] {
+export function rateLimitModeFlag(): Option {
+  return new Option(
+    '--rate-limit-mode <mode>',
+    'who counts limits of EnvoyFilters: auto (a named service where no descriptor file is), embedded, external',
+  ).default('auto')
+}
+
+export function parseRateLimitMode(text: string): (typeof RATE_LIMIT_MODES)[number] {
+  return parseChoice('--rate-limit-mode', text, RATE_LIMIT_MODES)
+}
+
+export function rateLimitServerFlags(): readonly Option[] {
   return [
-    new Option(
-      '--rate-limit-mode <mode>',
-      'who counts limits of EnvoyFilters: auto (a named service where no descriptor file is), embedded, external',
-    ).default('auto'),
     new Option(
       '--rate-limit-server <[host:]port>',
       'answer others as a rate limit service: gRPC RateLimitService v3 and POST /json',
@@ -28,9 +34,7 @@ export function rateLimitFlags(): readonly Option[] {
   ]
 }
 
-export function rateLimitOptionsOf(
-  flags: RawRateLimitFlags,
-): Pick<RunOptions, 'rateLimitMode' | 'rateLimitServer'> {
+export function rateLimitServerOf(flags: RawRateLimitFlags): Pick<RunOptions, 'rateLimitServer'> {
   const responseHeaders = flags.rateLimitServerHeaders ?? false
   if (responseHeaders && flags.rateLimitServer === undefined) {
     throw usageError(
@@ -39,15 +43,7 @@ export function rateLimitOptionsOf(
       'give --rate-limit-server as well',
     )
   }
-  return {
-    rateLimitMode: parseChoice('--rate-limit-mode', flags.rateLimitMode, RATE_LIMIT_MODES),
-    ...(flags.rateLimitServer === undefined
-      ? {}
-      : {
-          rateLimitServer: {
-            listen: parseAddress('--rate-limit-server', flags.rateLimitServer),
-            responseHeaders,
-          },
-        }),
-  }
+  if (flags.rateLimitServer === undefined) return {}
+  const listen = parseAddress('--rate-limit-server', flags.rateLimitServer)
+  return { rateLimitServer: { listen, responseHeaders } }
 }

@@ -1,16 +1,20 @@
 import { Command, Option } from 'commander'
-import { outputOption, parseOutput, repeatable } from './flag-options.ts'
-import { parseLabels } from './flag-values.ts'
+import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
+import {
+  decisionFlags,
+  decisionOptionsOf,
+  placeFlags,
+  type RawDecisionFlags,
+  type RawPlaceFlags,
+} from './decision-flags.ts'
 import { usageError } from './exit.ts'
+import { outputOption, parseOutput, repeatable } from './flag-options.ts'
+import type { OfflineOptions } from './offline-configuration.ts'
+import type { CaseFile } from './route-cases/case-file.ts'
 import { testRoutes } from './route-test.ts'
 
-interface RouteTestFlags {
+interface RouteTestFlags extends Partial<RawPlaceFlags>, RawDecisionFlags {
   config: string[]
-  labels: string[]
-  namespace?: string
-  domain?: string
-  meshConfig?: string
-  compat?: boolean
   coverage?: boolean
   failUnder?: string
   output: string
@@ -38,11 +42,9 @@ export function routeTestCommand(): Command {
     .addHelpText('after', NOTES)
   const options = [
     repeatable('-c, --config <path>', 'configuration, in place of what the case files name'),
-    repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
-    new Option('--namespace <ns>', 'namespace the gateway stands in'),
-    new Option('--domain <domain>', 'cluster domain'),
-    new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
+    // Without their defaults: a case file may say it too.
+    ...placeFlags().map((option) => option.default(undefined)),
+    ...decisionFlags(),
     new Option('--coverage', 'list the rules that no case reaches'),
     new Option('--fail-under <percent>', 'exit 1 when fewer rules are covered'),
     outputOption(),
@@ -52,15 +54,27 @@ export function routeTestCommand(): Command {
     process.exitCode = await testRoutes(files, {
       output: parseOutput(flags.output),
       config: flags.config,
-      labels: flags.labels.length === 0 ? null : flags.labels.map(parseLabels),
-      namespace: flags.namespace ?? null,
-      domain: flags.domain ?? null,
-      meshConfig: flags.meshConfig ?? null,
-      compat: flags.compat ?? null,
+      configurationOf: (file) => configurationOf(flags, file),
       coverage: flags.coverage ?? false,
       failUnder: flags.failUnder === undefined ? null : parsePercent(flags.failUnder),
     })
   })
+}
+
+/** Flags win over what the file says. */
+function configurationOf(flags: RouteTestFlags, file: CaseFile): OfflineOptions {
+  const { namespace, domain, meshConfig, compat } = file
+  const given = decisionOptionsOf({
+    ...flags,
+    namespace: flags.namespace ?? namespace ?? DEFAULT_NAMESPACE,
+    domain: flags.domain ?? domain ?? DEFAULT_DOMAIN,
+  })
+  return {
+    ...given,
+    labels: flags.labels.length > 0 ? given.labels : (file.labels ?? []),
+    meshConfig: given.meshConfig ?? meshConfig,
+    compat: flags.compat ?? compat ?? false,
+  }
 }
 
 const ALL = 100

@@ -1,25 +1,21 @@
 import type { Problem, ProblemDescription } from '../config/problems.ts'
 import { problemText } from '../process/problem-log.ts'
-import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
 import { type CaseFile, readCaseFile } from './route-cases/case-file.ts'
 import { type CaseResult, runCases } from './route-cases/case-run.ts'
 import { caseText, coverageText } from './route-cases/case-text.ts'
 import { type Coverage, CoverageCount } from './route-cases/coverage.ts'
 import { EXIT_FINDINGS, EXIT_OK, usageError } from './exit.ts'
-import { loadOffline } from './offline-configuration.ts'
+import { loadOffline, offlineGuard, type OfflineOptions } from './offline-configuration.ts'
 import { type OutputFormat, printOutput } from './output.ts'
 import { problemLine } from './problem-lines.ts'
 
-/** Flags of `tidegate test`; null where not given: the case file says, or the default holds. */
+/** Flags of `tidegate test`. */
 export interface RouteTestOptions {
   readonly output: OutputFormat
   /** Read in place of what the case files name; empty: theirs. */
   readonly config: readonly string[]
-  readonly labels: readonly Readonly<Record<string, string>>[] | null
-  readonly namespace: string | null
-  readonly domain: string | null
-  readonly meshConfig: string | null
-  readonly compat: boolean | null
+  /** How a file's configuration is to be understood. */
+  readonly configurationOf: (file: CaseFile) => OfflineOptions
   readonly coverage: boolean
   /** Percent of covered rules below which the test fails, or null. */
   readonly failUnder: number | null
@@ -44,7 +40,8 @@ export async function testRoutes(
   const cases: CaseResult[] = []
   const problems: ProblemDescription[] = []
   for (const file of files) {
-    const result = runCases(file, await load(file, options), count)
+    const guard = offlineGuard(options.configurationOf(file))
+    const result = runCases(file, await load(file, options), count, guard)
     cases.push(...result.cases)
     problems.push(...result.problems)
   }
@@ -84,16 +81,10 @@ function requireConfiguration(file: CaseFile, { config }: RouteTestOptions): voi
   )
 }
 
-/** Flags win over what the file says. */
 function load(file: CaseFile, options: RouteTestOptions): ReturnType<typeof loadOffline> {
   const own = options.config.length === 0
-  return loadOffline(own ? file.configuration : options.config, own ? file.path : '-c, --config', {
-    labels: options.labels ?? file.labels ?? [],
-    namespace: options.namespace ?? file.namespace ?? DEFAULT_NAMESPACE,
-    domain: options.domain ?? file.domain ?? DEFAULT_DOMAIN,
-    meshConfig: options.meshConfig ?? file.meshConfig,
-    compat: options.compat ?? file.compat ?? false,
-  })
+  const paths = own ? file.configuration : options.config
+  return loadOffline(paths, own ? file.path : '-c, --config', options.configurationOf(file))
 }
 
 function printReport({ cases, passed, failed, problems, coverage }: TestReport): void {

@@ -1,51 +1,50 @@
 import { type Command, Option } from 'commander'
-import {
-  DEFAULT_DOMAIN,
-  DEFAULT_NAMESPACE,
-  LOG_LEVELS,
-  type RunOptions,
-  STDOUT_FD,
-} from '../process/run-options.ts'
+import { LOG_LEVELS, type RunOptions, STDOUT_FD } from '../process/run-options.ts'
 import { acmeFlags, acmeSettingsOf, type RawAcmeFlags } from './acme-flags.ts'
+import {
+  decisionFlags,
+  decisionOptionsOf,
+  placeFlags,
+  type RawDecisionFlags,
+  type RawPlaceFlags,
+} from './decision-flags.ts'
 import { dnsFlags, dnsSettingsOf, type RawDnsFlags } from './dns-flags.ts'
-import { egressFlags, egressOptionsOf, type RawEgressFlags } from './egress-flags.ts'
+import { egressLedgerFlags, egressLedgerOf, type RawEgressFlags } from './egress-flags.ts'
 import { usageError } from './exit.ts'
-import { parseLimits } from './limit-flags.ts'
+import { repeatable } from './flag-options.ts'
 import {
   parseAddress,
-  parseBlock,
   parseChoice,
   parseDurationFlag,
-  parseLabels,
   parseListen,
   parseLocalityFlag,
   parseOptionalAddress,
   parseRedisUrl,
   parseResolver,
 } from './flag-values.ts'
-import { type RawRateLimitFlags, rateLimitFlags, rateLimitOptionsOf } from './rate-limit-flags.ts'
+import {
+  type RawRateLimitFlags,
+  rateLimitServerFlags,
+  rateLimitServerOf,
+} from './rate-limit-flags.ts'
 
-interface RawRunFlags extends RawRateLimitFlags, RawEgressFlags, RawDnsFlags, RawAcmeFlags {
+interface RawRunFlags
+  extends
+    RawPlaceFlags,
+    RawDecisionFlags,
+    RawRateLimitFlags,
+    RawEgressFlags,
+    RawDnsFlags,
+    RawAcmeFlags {
   config: string[]
   watch: boolean
-  labels: string[]
-  namespace: string
-  domain: string
-  locality: string
   listen: string[]
   egress: string[]
-  egressAllow: string[]
   resolver: string[]
-  meshConfig?: string
-  meshCerts?: string
   redis?: string
-  rateLimitConfig?: string
-  trustedProxy: string[]
-  limit: string[]
   admin: string
   status: string
   plugin: string[]
-  compat?: boolean
   strict?: boolean
   drainTimeout: string
   drainDelay: string
@@ -53,27 +52,16 @@ interface RawRunFlags extends RawRateLimitFlags, RawEgressFlags, RawDnsFlags, Ra
   logFormat?: string
 }
 
-/** A flag that may be given several times; its variable separates values by white space. */
-function repeatable(flags: string, description: string): Option {
-  const option = new Option(flags, `${description} (repeatable)`).default([], 'none')
-  return option.argParser((value: string, previous: string[] | undefined) => [
-    ...(previous ?? []),
-    value,
-  ])
-}
-
-/** Declares the flags of `run`; each is also a variable TIDEGATE_<FLAG>. */
+/**
+ * Declares the flags of `run`; each is also a variable TIDEGATE_<FLAG>, those that may be given
+ * several times with white space between the values.
+ */
 export function addRunFlags(command: Command): Command {
   const options = [
     repeatable('-c, --config <path>', 'file or folder with Istio and Kubernetes YAML'),
     new Option('--no-watch', 'do not follow changes of the configuration'),
-    repeatable('--labels <k=v,...>', 'own labels that Gateway selectors are matched against'),
-    new Option('--namespace <ns>', 'namespace the process stands in').default(DEFAULT_NAMESPACE),
-    new Option('--domain <domain>', 'cluster domain').default(DEFAULT_DOMAIN),
-    new Option(
-      '--locality <region/zone/subzone>',
-      'own locality, for locality-aware balancing; else that of the Node named by NODE_NAME',
-    ).default('', 'none'),
+    ...placeFlags(),
+    ...decisionFlags(),
     repeatable(
       '--listen <port=[host:]port>',
       'where the listener of a Gateway server port binds; else that port, on all addresses',
@@ -82,39 +70,17 @@ export function addRunFlags(command: Command): Command {
       '--egress <[host:]port>',
       'egress proxy for pods: HTTP, CONNECT, SOCKS5 and redirected traffic; else MeshConfig proxyHttpPort',
     ),
-    repeatable(
-      '--egress-allow <cidr>',
-      'loopback, private, link-local or metadata addresses the egress proxy may reach',
-    ),
-    ...egressFlags(),
+    ...egressLedgerFlags(),
     ...dnsFlags(),
     repeatable('--resolver <host[:port]>', 'name server for every lookup the proxy makes'),
-    new Option('--mesh-config <path>', 'MeshConfig file; else the ConfigMap istio-system/istio'),
-    new Option(
-      '--mesh-certs <folder>',
-      'cert-chain.pem, key.pem and root-cert.pem for ISTIO_MUTUAL; else /etc/certs',
-    ),
     new Option('--redis <url>', 'Redis for shared rate limits; else each process counts alone'),
-    new Option(
-      '--rate-limit-config <path>',
-      'rate limit descriptor file or folder, beside those in ConfigMaps',
-    ),
-    ...rateLimitFlags(),
+    ...rateLimitServerFlags(),
     ...acmeFlags(),
-    repeatable(
-      '--trusted-proxy <cidr>',
-      'proxies in front whose forwarding headers are believed; else as numTrustedProxies says',
-    ),
-    repeatable(
-      '--limit <name=value>',
-      'limit or timer of connections, such as connections-per-address=5000: see docs/limits.md',
-    ),
     new Option('--admin <[host:]port|off>', 'admin API and dashboard').default('127.0.0.1:15000'),
     new Option('--status <[host:]port|off>', '/healthz/ready and /stats/prometheus').default(
       '0.0.0.0:15021',
     ),
     repeatable('--plugin <spec>', 'Fastify plugin, path or package, for every HTTP listener'),
-    new Option('--compat', "Istio's own behaviour where Tidegate differs on purpose"),
     new Option('--strict', 'refuse to start when a resource has an error'),
     new Option(
       '--drain-timeout <duration>',
@@ -151,29 +117,20 @@ export function runOptionsOf(command: Command, env: NodeJS.ProcessEnv): RunOptio
   return {
     config: flags.config,
     watch: flags.watch,
-    labels: flags.labels.map(parseLabels),
-    namespace: flags.namespace,
-    domain: flags.domain,
-    locality: parseLocalityFlag(flags.locality),
+    ...decisionOptionsOf(flags),
+    locality: parseLocalityFlag(flags.locality ?? ''),
     nodeName: env['NODE_NAME'] ?? '',
     listen: new Map(flags.listen.map(parseListen)),
     egress: flags.egress.map((text) => parseAddress('--egress', text)),
-    egressAllow: flags.egressAllow.map((text) => parseBlock('--egress-allow', text)),
-    ...egressOptionsOf(flags, flags.namespace),
+    ...egressLedgerOf(flags),
     ...dnsSettingsOf(flags),
     ...acmeSettingsOf(flags),
     resolvers: flags.resolver.map(parseResolver),
-    meshConfig: flags.meshConfig ?? null,
-    ...(flags.meshCerts === undefined ? {} : { meshCertificates: flags.meshCerts }),
     redisUrl: flags.redis === undefined ? null : parseRedisUrl(flags.redis),
-    rateLimitConfig: flags.rateLimitConfig ?? null,
-    ...rateLimitOptionsOf(flags),
-    trustedProxies: flags.trustedProxy.map((text) => parseBlock('--trusted-proxy', text)),
-    limits: parseLimits(flags.limit),
+    ...rateLimitServerOf(flags),
     admin: parseOptionalAddress('--admin', flags.admin),
     status: parseOptionalAddress('--status', flags.status),
     plugins: flags.plugin,
-    compat: flags.compat ?? false,
     strict: flags.strict ?? false,
     drainTimeoutMs: parseDurationFlag('--drain-timeout', flags.drainTimeout),
     drainDelayMs: parseDurationFlag('--drain-delay', flags.drainDelay),

@@ -21,6 +21,8 @@ export const MAX_HOSTS_PER_ENDPOINT = 1_000
 export class EndpointPools {
   readonly #budget: ConnectionBudget
   readonly #sourceOf: (address: string) => AddressSource | null
+  /** Of raw bytes, where all connections to an endpoint begin alike. */
+  readonly #tunnelTargets: WeakMap<Endpoint, DialTarget>
   plan: ClusterPlan
   tls: UpstreamContext | null
   /** Connections end with what they carry. */
@@ -39,6 +41,7 @@ export class EndpointPools {
     this.#budget = init.budget
     this.#sourceOf = init.sourceOf
     this.retired = false
+    this.#tunnelTargets = new WeakMap()
     this.tunnelRequest = requestOf(init.plan)
   }
 
@@ -89,8 +92,13 @@ export class EndpointPools {
 
   /** For raw bytes. Sidecars of the mesh tell them from HTTP by the protocol name. */
   tunnelTarget(endpoint: Endpoint, client: ProxiedClient | null): DialTarget {
+    const known = this.#tunnelTargets.get(endpoint)
+    const isAlike = this.plan.proxyProtocol === null
+    if (known !== undefined && isAlike && known.tls === this.tls) return known
     const isMesh = this.tls !== null && this.tls.plan.mesh === true
-    return this.target(endpoint, null, isMesh ? MESH_RAW : null, client)
+    const target = this.target(endpoint, null, isMesh ? MESH_RAW : null, client)
+    if (isAlike && target.ipVersion !== 0) this.#tunnelTargets.set(endpoint, target)
+    return target
   }
 
   /** `client`: whom the connection is for, where that is said in its PROXY header. */

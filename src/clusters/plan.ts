@@ -107,6 +107,11 @@ export interface DestinationLabels {
   /** Short name (`web-svc`), `PassthroughCluster`, `BlackHoleCluster` or `unknown`. */
   readonly serviceName: string
   readonly serviceNamespace: string
+  /**
+   * Namespace of the egress clients that reach the service by this cluster, because another
+   * DestinationRule is theirs; `*`: all without one of their own; absent: everybody else.
+   */
+  readonly clientNamespace?: string
 }
 
 /**
@@ -114,7 +119,10 @@ export interface DestinationLabels {
  * registry binds once before the snapshot that holds the plan is published.
  */
 export class ClusterPlan {
-  /** Envoy's name in Istio: `outbound|8080|v1|web-svc.default.svc.cluster.local`. Identity of the runtime state. */
+  /**
+   * Envoy's name in Istio: `outbound|8080|v1|web-svc.default.svc.cluster.local`, with a fifth part
+   * where it is for clients of one namespace. Identity of the runtime state.
+   */
   readonly name: string
   readonly destination: DestinationLabels
   /** How requests are framed to the endpoints. */

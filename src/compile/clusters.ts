@@ -4,6 +4,7 @@ import { ClusterPlan, type EndpointPlan } from '../clusters/plan.ts'
 import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Resource } from '../config/resource.ts'
 import type { CompileSettings } from './compile-input.ts'
+import type { CompileMemory } from './compile-memory.ts'
 import type { Credentials } from './credentials.ts'
 import type { Findings } from './findings.ts'
 import { selects } from './labels.ts'
@@ -19,6 +20,9 @@ import { effectivePolicy, type EffectivePolicy } from './policy/traffic-policy.t
 import { tunnelPlan } from './policy/tunnel.ts'
 import { upstreamTls } from './policy/upstream-tls.ts'
 import type { MeshService, MeshServicePort, ServiceDiscovery } from './registry/mesh-service.ts'
+
+/** The clients of the egress proxy that belong to no namespace with rules of its own. */
+export const OTHER_NAMESPACES = '*'
 
 /** `outbound|8080|v1|reviews.default.svc.cluster.local`: Istio's cluster name. */
 export function clusterName(port: number, subset: string, host: string): string {
@@ -36,34 +40,95 @@ export type ClusterLookup =
   /** The policy could not be met safely; a finding says why. */
   | { readonly type: 'refused' }
 
+/** A cluster as those see it for whom `rule` applies to its host. */
+interface ClusterVariant {
+  readonly rule: MergedRule | null
+  readonly lookup: ClusterLookup
+}
+
 /** Makes each cluster once, however many routes reach it. */
 export class ClusterBook {
+  /** What everybody sees for whom the same DestinationRule applies; null: this is it. */
+  readonly #common: ClusterBook | null
+  /** Of all books with the same common one, by the common name. */
+  readonly #variants: Map<string, ClusterVariant[]>
+  readonly #clientNamespace: string | null
+  readonly #isCommon: (service: MeshService) => boolean
   readonly #lookups = new Map<string, ClusterLookup>()
   readonly #passing = new Map<string, ClusterPlan>()
   readonly #rules: DestinationRules
   readonly #credentials: Credentials
   readonly #settings: CompileSettings
+  readonly #memory: CompileMemory
   readonly #findings: Findings
 
   constructor(init: {
     rules: DestinationRules
     credentials: Credentials
     settings: CompileSettings
+    memory: CompileMemory
     findings: Findings
+    view?: {
+      common: ClusterBook
+      variants: Map<string, ClusterVariant[]>
+      namespace: string
+      isCommon: (service: MeshService) => boolean
+    }
   }) {
     this.#rules = init.rules
     this.#credentials = init.credentials
     this.#settings = init.settings
+    this.#memory = init.memory
     this.#findings = init.findings
+    this.#common = init.view?.common ?? null
+    this.#variants = init.view?.variants ?? new Map<string, ClusterVariant[]>()
+    this.#clientNamespace = init.view?.namespace ?? null
+    this.#isCommon = init.view?.isCommon ?? (() => true)
+  }
+
+  /**
+   * The clusters of clients in another namespace: the same ones, but where another DestinationRule
+   * applies (not `isCommon`), which is then in force for these clients alone.
+   */
+  seenFrom(
+    namespace: string,
+    rules: DestinationRules,
+    isCommon: (service: MeshService) => boolean,
+  ): ClusterBook {
+    return new ClusterBook({
+      rules,
+      credentials: this.#credentials,
+      settings: this.#settings,
+      memory: this.#memory,
+      findings: this.#findings,
+      view: { common: this, variants: this.#variants, namespace, isCommon },
+    })
   }
 
   /** `subset` is '' for the whole service. */
   lookup(service: MeshService, port: MeshServicePort, subset: string): ClusterLookup {
+    const common = this.#common
+    if (common !== null && this.#isCommon(service)) return common.lookup(service, port, subset)
     const name = clusterName(port.number, subset, service.host)
     const present = this.#lookups.get(name)
     if (present !== undefined) return present
-    const lookup = this.#make(service, port, { subset, passing: false })
+    const lookup =
+      common === null
+        ? this.#make(service, port, { subset, passing: false })
+        : this.#variant(service, port, subset)
     this.#lookups.set(name, lookup)
+    return lookup
+  }
+
+  /** Two namespaces for whom the same rule applies share a cluster. */
+  #variant(service: MeshService, port: MeshServicePort, subset: string): ClusterLookup {
+    const name = clusterName(port.number, subset, service.host)
+    const rule = this.#rules.find(service.host, service.namespace)
+    const variants = this.#variants.get(name) ?? []
+    const present = variants.find((variant) => variant.rule === rule)
+    if (present !== undefined) return present.lookup
+    const lookup = this.#make(service, port, { subset, passing: false })
+    this.#variants.set(name, [...variants, { rule, lookup }])
     return lookup
   }
 
@@ -86,10 +151,11 @@ export class ClusterBook {
     return [...(this.#rules.find(service.host, service.namespace)?.subsets.keys() ?? [])]
   }
 
-  /** Ordered by name. */
+  /** Ordered by name; those of other namespaces' clients too. */
   all(): readonly ClusterPlan[] {
     const plans: ClusterPlan[] = [...this.#passing.values()]
-    for (const lookup of this.#lookups.values()) {
+    const variants = [...this.#variants.values()].flat().map(({ lookup }) => lookup)
+    for (const lookup of [...this.#lookups.values(), ...variants]) {
       if (lookup.type === 'found') plans.push(lookup.cluster)
     }
     return plans.toSorted((a, b) => compareText(a.name, b.name))
@@ -124,12 +190,15 @@ export class ClusterBook {
     if (tls.type === 'refused') return { type: 'refused' }
     const protocol = passing ? 'tcp' : this.#protocol(port, policy)
     const nameOf = passing ? passingName : clusterName
+    const name = nameOf(port.number, subsetName, service.host)
+    const clientNamespace = this.#clientNamespace
     const cluster = new ClusterPlan({
-      name: nameOf(port.number, subsetName, service.host),
+      name: clientNamespace === null ? name : `${name}|${clientNamespace}`,
       destination: {
         service: service.host,
         serviceName: service.name,
         serviceNamespace: service.source === null ? 'unknown' : service.namespace,
+        ...(clientNamespace === null ? {} : { clientNamespace }),
       },
       protocol,
       discovery: discoveryOf(service.discovery, endpoints),
@@ -145,7 +214,7 @@ export class ClusterBook {
       tunnel: tunnelPlan(rule, subset),
       healthCheck: healthCheckPlan(rule, service, protocol === 'http2', this.#findings),
     })
-    return { type: 'found', cluster }
+    return { type: 'found', cluster: this.#memory.sameAsBefore(cluster) }
   }
 
   /** The rule would have said how to encrypt; without it requests would leave in plain text. */

@@ -2,16 +2,20 @@ import { type Locality, parseLocality } from '../base/locality.ts'
 import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
+import type { AuthenticatorFactory } from '../filters/authenticator.ts'
 import type { ConfigMapView, FilterFactory } from '../filters/filter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type EgressControlSettings, NO_EGRESS_CONTROL } from './egress/egress-control-settings.ts'
 import { NodeLocalities } from './registry/locality-labels.ts'
+import type { CompileMemory } from './compile-memory.ts'
 import { type LimitFlags, NO_LIMIT_FLAGS } from './limits/limit-table.ts'
 
-/** Everything a compilation depends on: equal input gives an equal snapshot. */
+/** Everything a compilation depends on: equal input gives an equal snapshot, whatever `memory` holds. */
 export interface CompileInput {
   readonly set: ResourceSet
   readonly generation: number
+  /** Of the compilations before; absent: this is the first, and the last. */
+  readonly memory?: CompileMemory
   /** Each entry is the label set of one gateway this process stands for; none: every Gateway is served. */
   readonly ownLabels: readonly Readonly<Record<string, string>>[]
   /** The namespace the process stands in: Secrets, exportTo, DestinationRule lookup. */
@@ -25,6 +29,8 @@ export interface CompileInput {
   /** `--limit`; absent: none was given. */
   readonly limits?: LimitFlags
   readonly filterFactories: readonly FilterFactory[]
+  /** Enforces RequestAuthentications; absent: nothing is served. */
+  readonly authenticators?: AuthenticatorFactory
   /** Rate-limit configuration given by flag, beside the set's ConfigMaps. */
   readonly rateLimitConfigs?: readonly ConfigMapView[]
   /** `region/zone/subzone` of the gateway (`--locality`); '': the Node's; absent: no gateway was asked. */
@@ -37,6 +43,8 @@ export interface CompileInput {
   readonly meshCertificates?: string
   /** Flags of the egress proxy about its clients; absent: none was given. */
   readonly egress?: EgressControlSettings
+  /** An egress proxy is open: what its clients see by their namespaces is compiled. Absent: none is. */
+  readonly egressOpen?: boolean
 }
 
 export interface CompileResult {
@@ -57,6 +65,8 @@ export interface CompileSettings {
   readonly limits?: LimitFlags
   readonly meshCertificates?: string | undefined
   readonly egress?: EgressControlSettings
+  /** Whether egress clients see by their own namespaces. */
+  readonly egressOpen: boolean
   /** Where the gateway stands; null: not known. */
   readonly locality: Locality | null
   /** False where files are only looked at: that no locality is known is no finding then. */
@@ -76,6 +86,7 @@ export function settingsOf(input: CompileInput): CompileSettings {
     limits: input.limits ?? NO_LIMIT_FLAGS,
     meshCertificates: input.meshCertificates,
     egress: input.egress ?? NO_EGRESS_CONTROL,
+    egressOpen: (input.egressOpen ?? false) || (mesh.proxyHttpPort ?? 0) !== 0,
     locality: ownLocality(input),
     localityAsked: input.locality !== undefined,
   }

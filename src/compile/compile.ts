@@ -2,16 +2,13 @@ import { hostCovers } from '../config/hosts.ts'
 import type { EgressPlan } from '../snapshot/egress-plan.ts'
 import type { ListenerPlan } from '../snapshot/listener-plan.ts'
 import { ClusterBook } from './clusters.ts'
+import { CompileMemory } from './compile-memory.ts'
 import { type CompileInput, type CompileResult, settingsOf } from './compile-input.ts'
 import { Credentials } from './credentials.ts'
 import { reportDefaultExports, withDefaultExports } from './default-exports.ts'
 import { Destinations } from './destinations.ts'
-import { egressAddresses } from './egress/egress-addresses.ts'
-import { EgressHttp } from './egress/egress-http.ts'
-import { EgressTunnels } from './egress/egress-tunnels.ts'
-import { HostNames } from './egress/host-names.ts'
+import { EgressViews } from './egress/egress-views.ts'
 import { egressControl } from './egress/sidecar-control.ts'
-import { meshOwners } from './egress/mesh-owners.ts'
 import { parentProxy } from './egress/parent-proxy.ts'
 import { egressPolicy, unknownHost } from './egress/unknown-host.ts'
 import { NO_RULE_SETTINGS } from './envoy-filters-scope.ts'
@@ -31,10 +28,11 @@ import { meshSettings } from './mesh-settings.ts'
 import { orderedSet } from './ordering.ts'
 import { DestinationRules } from './policy/destination-rules.ts'
 import { RateLimitPolicies } from './rate-limit-policies.ts'
+import { RequestAuthentications } from './request-authentications.ts'
 import { ServiceRegistry } from './registry/service-registry.ts'
 import { Delegation } from './routes/delegation.ts'
-import { MESH } from './routes/gateway-names.ts'
 import { HttpRules } from './routes/http-rules.ts'
+import { DraftKeeper } from './routes/draft-keeper.ts'
 import { RouteActions } from './routes/route-actions.ts'
 import type { FiltersFor } from './routes/virtual-host-builder.ts'
 
@@ -44,16 +42,20 @@ import type { FiltersFor } from './routes/virtual-host-builder.ts'
  */
 export function compileSnapshot(input: CompileInput): CompileResult {
   const set = withDefaultExports(orderedSet(input.set), input.meshConfig)
-  const parts = assemble({ ...input, set })
+  const memory = input.memory ?? new CompileMemory()
+  const parts = assemble({ ...input, set }, memory)
   const listeners = compileListeners(parts)
   const egress = compileEgress(parts)
   const { registry, findings } = parts
   reportDefaultExports(input.meshConfig, findings)
   parts.filters.finish()
   parts.policies.finish()
-  parts.rules.reportUnused((host) => registry.all().some((one) => hostCovers(host, one.host)))
+  const isKnown = (host: string): boolean =>
+    registry.all().some((one) => hostCovers(host, one.host))
+  parts.rules.reportUnused(isKnown, findings)
   const { generation } = input
   const clusters = parts.clusters.all()
+  memory.keep(clusters)
   const { meshConfig, compat, trustedProxies, limits } = input
   const mesh = meshSettings(meshConfig, compat, findings, { trustedProxies, limits })
   return {
@@ -65,22 +67,36 @@ export function compileSnapshot(input: CompileInput): CompileResult {
 /** What both directions share. */
 type Parts = ReturnType<typeof assemble>
 
-function assemble(input: CompileInput) {
+function assemble(input: CompileInput, memory: CompileMemory) {
   const { set } = input
   const settings = settingsOf(input)
+  memory.begin(settings)
   const findings = new Findings()
   const registry = new ServiceRegistry(set, settings, findings)
-  const rules = new DestinationRules(set.destinationRules, settings, findings, set.withheldRules)
+  const rules = DestinationRules.of(set.destinationRules, settings, findings, set.withheldRules)
   const credentials = new Credentials(set.secrets, settings.namespace)
-  const clusters = new ClusterBook({ rules, credentials, settings, findings })
+  const clusters = new ClusterBook({ rules, credentials, settings, memory, findings })
   const destinations = new Destinations({ registry, clusters, settings, findings })
-  const actions = new RouteActions(destinations, settings, findings)
+  const keeper = new DraftKeeper(memory.drafts, destinations, findings)
+  const actions = new RouteActions(keeper.destinations, settings, keeper.findings)
   const delegation = new Delegation(set.virtualServices, settings, findings)
-  const httpRules = new HttpRules({ delegation, actions, settings, findings })
-  const bindings = new Bindings(set.virtualServices, delegation, settings, findings)
+  const httpRules = new HttpRules({
+    delegation,
+    actions,
+    settings,
+    findings: keeper.findings,
+    keeper,
+  })
+  const bindings = new Bindings(set.virtualServices, delegation, memory.names, settings, findings)
   const services = new FilterServices(registry, rules)
   const filters = filterIndex(input, settings.rootNamespace, { services, findings })
-  const policies = new RateLimitPolicies(set, findings)
+  const authentications = new RequestAuthentications(
+    set,
+    input.authenticators ?? null,
+    settings,
+    findings,
+  )
+  const policies = new RateLimitPolicies(set, findings, (names) => authentications.covers(names))
   const filtersFor: FiltersFor = (scope, rule = NO_RULE_SETTINGS) =>
     filters.filtersFor(scope, policies.added(scope, rule))
   return {
@@ -96,6 +112,7 @@ function assemble(input: CompileInput) {
     bindings,
     filters,
     policies,
+    authentications,
     filtersFor,
   }
 }
@@ -107,7 +124,10 @@ function compileListeners(parts: Parts): readonly ListenerPlan[] {
   reportBindings(set.virtualServices, { names: new Set(names), served }, settings, findings)
   const translation = new PortTranslation(set, settings, findings)
   const groups = groupServers(served, translation, findings)
-  const tables = new HttpTables({ bindings, rules: httpRules, filtersFor, findings })
+  const { authentications } = parts
+  authentications.place(served)
+  const rules = httpRules
+  const tables = new HttpTables({ bindings, rules, filtersFor, findings, authentications })
   const { credentials, clusters, registry } = parts
   const passing = new PassingChains({ bindings, destinations, clusters, registry, findings })
   const chains = new TlsChains({
@@ -128,32 +148,20 @@ function compileListeners(parts: Parts): readonly ListenerPlan[] {
 }
 
 function compileEgress(parts: Parts): EgressPlan {
-  const { settings, findings, registry, clusters, destinations, bindings, filtersFor } = parts
-  const bound = bindings.of(MESH)
-  const owners = meshOwners(bound, registry, findings)
-  const plainHosts = owners.flatMap((owner) => owner.hosts)
-  const hosts = [...registry.all().map((service) => service.host), ...plainHosts]
-  const names = new HostNames(hosts, settings.domain)
-  const rules = parts.httpRules
-  const http = new EgressHttp({
-    registry,
-    clusters,
-    rules,
-    names,
-    filtersFor,
-    settings,
-    findings,
-  })
-  const tunnels = new EgressTunnels({ registry, clusters, destinations, bound, names })
+  const { settings, findings, registry, clusters, filtersFor } = parts
+  const views = new EgressViews(parts)
   const policy = egressPolicy(settings.mesh)
+  const { names } = views
+  const tables = settings.egressOpen ? views.byNamespace() : null
   return {
     policy,
-    http: http.build(owners),
-    ...tunnels.build(),
-    addresses: egressAddresses(registry, clusters, http),
+    ...views.own,
     parent: parentProxy({ mesh: settings.mesh, registry, clusters, settings, findings }),
     unknownHost: unknownHost(policy, filtersFor),
-    control: egressControl({ set: parts.set, registry, names, settings, filtersFor, findings }),
+    control: {
+      ...egressControl({ set: parts.set, registry, names, settings, filtersFor, findings }),
+      tables,
+    },
   }
 }
 

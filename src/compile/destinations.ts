@@ -2,7 +2,7 @@ import type { ClusterPlan } from '../clusters/plan.ts'
 import { expandHost } from '../config/hosts.ts'
 import { isFqdn, isIpLiteral, isShortName } from '../config/names.ts'
 import type { DestinationSpec } from '../config/kinds/virtual-service.ts'
-import { clusterName, type ClusterBook } from './clusters.ts'
+import { clusterName, type ClusterBook, OTHER_NAMESPACES } from './clusters.ts'
 import type { CompileSettings } from './compile-input.ts'
 import { describe, type Findings, type Place } from './findings.ts'
 import type { MeshService, MeshServicePort } from './registry/mesh-service.ts'
@@ -29,24 +29,34 @@ export interface ResolvedDestination {
   readonly dynamicPort: number
 }
 
+/** What routes need of `Destinations`. */
+export interface DestinationResolver {
+  resolve(spec: DestinationSpec, place: Place, scope: DestinationScope): ResolvedDestination
+}
+
 /** Finds the cluster a destination means, or says why there is none. */
-export class Destinations {
+export class Destinations implements DestinationResolver {
   readonly #registry: ServiceRegistry
   readonly #clusters: ClusterBook
   readonly #settings: CompileSettings
   readonly #findings: Findings
   readonly #bareHosts = new Map<string, MeshService>()
+  /** Whose requests suffer, in findings: '' for everybody's. */
+  readonly #whose: string
 
   constructor(init: {
     registry: ServiceRegistry
     clusters: ClusterBook
     settings: CompileSettings
     findings: Findings
+    /** The egress clients that the clusters are for; absent: everybody. */
+    clientNamespace?: string
   }) {
     this.#registry = init.registry
     this.#clusters = init.clusters
     this.#settings = init.settings
     this.#findings = init.findings
+    this.#whose = whoseRequests(init.clientNamespace)
   }
 
   resolve(spec: DestinationSpec, place: Place, scope: DestinationScope): ResolvedDestination {
@@ -55,13 +65,14 @@ export class Destinations {
     const host = expandHost(written, namespace, this.#settings.domain).toLowerCase()
     const subset = spec.subset ?? ''
     const known = this.#registry.find(host)
-    const service = known ?? this.#bareService(host, spec, place, lossOf(scope))
+    const service = known ?? this.#bareService(host, spec, place, this.#loss(scope))
     const number = this.#port(spec, service, place, scope)
     const name = clusterName(number, subset, host)
     if (service === null) return { clusterName: name, cluster: null, service: null, dynamicPort: 0 }
     const port = service.ports.get(number)
     if (port === undefined) {
-      if (spec.port?.number !== undefined) this.#reportPort(service, number, place, lossOf(scope))
+      if (spec.port?.number !== undefined)
+        this.#reportPort(service, number, place, this.#loss(scope))
       return { clusterName: name, cluster: null, service, dynamicPort: 0 }
     }
     const lookup = this.#clusters.lookup(service, port, subset)
@@ -78,14 +89,19 @@ export class Destinations {
         'error',
         'destination-subset-not-found',
         at(place, 'subset'),
-        `no DestinationRule that applies to ${host} has the subset ${subset}: ${lossOf(scope)}`,
+        `no DestinationRule that applies to ${host} has the subset ${subset}: ${this.#loss(scope)}`,
         lookup.known.length > 0
           ? `subsets there: ${lookup.known.join(', ')}`
           : 'a DestinationRule is looked up in the namespace of the gateway, of the service, then the root namespace',
       )
     }
     const cluster = lookup.type === 'found' ? lookup.cluster : null
-    return { clusterName: name, cluster, service, dynamicPort }
+    return { clusterName: cluster === null ? name : cluster.name, cluster, service, dynamicPort }
+  }
+
+  /** What comes of it when there is no cluster. */
+  #loss(scope: DestinationScope): string {
+    return (scope.loss ?? 'requests get 503 NC') + this.#whose
   }
 
   /** Given, else the only port of the service, else the listener's. */
@@ -108,7 +124,7 @@ export class Destinations {
       place,
       served
         ? `${service.host} has several ports (${ports}) and none is given: the port of the listener, ${scope.listenerPort}, is taken`
-        : `${service.host} has ${ports === '' ? 'no ports' : `several ports (${ports})`} and none is given: the port of the listener, ${scope.listenerPort}, is no port of it, so that ${lossOf(scope)}`,
+        : `${service.host} has ${ports === '' ? 'no ports' : `several ports (${ports})`} and none is given: the port of the listener, ${scope.listenerPort}, is no port of it, so that ${this.#loss(scope)}`,
       'add port.number to the destination',
     )
     return scope.listenerPort
@@ -228,8 +244,11 @@ export class Destinations {
   }
 }
 
-function lossOf(scope: DestinationScope): string {
-  return scope.loss ?? 'requests get 503 NC'
+function whoseRequests(clientNamespace: string | undefined): string {
+  if (clientNamespace === undefined) return ''
+  if (clientNamespace === OTHER_NAMESPACES)
+    return ' (those of other namespaces, at the egress proxy)'
+  return ` (those of clients in namespace ${clientNamespace}, at the egress proxy)`
 }
 
 function at(place: Place, ...steps: (string | number)[]): Place {

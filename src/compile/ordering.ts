@@ -29,6 +29,8 @@ export function orderedSet(set: ResourceSet): ResourceSet {
     sidecars: set.sidecars.toSorted(byAge),
     envoyFilters: set.envoyFilters.toSorted(byAge),
     rateLimitPolicies: set.rateLimitPolicies.toSorted(byAge),
+    requestAuthentications: set.requestAuthentications.toSorted(byAge),
+    withheldAuthentications: set.withheldAuthentications.toSorted(byAge),
     services: set.services.toSorted(byAge),
     endpointSlices: set.endpointSlices.toSorted(byAge),
     endpoints: set.endpoints.toSorted(byAge),

@@ -21,6 +21,10 @@ class TargetedPolicy {
   readonly #gatewaysOf: GatewaysOf
   /** Some route carries it. */
   used = false
+  /** Some rule has a condition on claims. */
+  readonly asksClaims: boolean
+  /** A route carries it where nobody validates tokens: its claims are absent there. */
+  unauthenticated = false
   /** Names of the target's routes that were served. */
   readonly routeNames = new Set<string>()
 
@@ -33,6 +37,7 @@ class TargetedPolicy {
     this.#gatewaysOf = gatewaysOf
     this.resource = resource
     this.settings = { namespace, name, spec: resource.spec }
+    this.asksClaims = (resource.spec.rules ?? []).some(({ match }) => match?.claims !== undefined)
     this.#target = `${namespace}/${resource.spec.targetRef?.name ?? ''}`
     this.#hosts = new Set(hosts.map((host) => host.toLowerCase()))
   }
@@ -80,10 +85,17 @@ export class RateLimitPolicies {
   readonly #policies: readonly TargetedPolicy[]
   readonly #set: ResourceSet
   readonly #findings: Findings
+  readonly #authenticates: (gateways: readonly string[]) => boolean
   /** Routes with the same policies share one layer, and with it what the filter makes of it. */
   readonly #layers = new Map<string, FilterLayer>()
 
-  constructor(set: ResourceSet, findings: Findings) {
+  /** `authenticates`: tokens are validated on these Gateways (`namespace/name`). */
+  constructor(
+    set: ResourceSet,
+    findings: Findings,
+    authenticates: (gateways: readonly string[]) => boolean,
+  ) {
+    this.#authenticates = authenticates
     this.#set = set
     this.#findings = findings
     const gatewaysOf = set.rateLimitPolicies.length === 0 ? NO_GATEWAYS : boundGateways(set)
@@ -97,13 +109,19 @@ export class RateLimitPolicies {
     if (this.#policies.length === 0) return rule
     const chosen = this.#policies.filter((policy) => policy.appliesTo(scope))
     if (chosen.length === 0) return rule
-    for (const policy of chosen) policy.used = true
+    for (const policy of chosen) {
+      policy.used = true
+      if (policy.asksClaims && !this.#authenticates(scope.gateways)) policy.unauthenticated = true
+    }
     return { ...rule, rateLimitPolicies: this.#layerOf(chosen) }
   }
 
   /** Reports policies that no route carries. Call once, after the last route. */
   finish(): void {
-    for (const policy of this.#policies) if (!policy.used) this.#reportUnused(policy)
+    for (const policy of this.#policies) {
+      if (!policy.used) this.#reportUnused(policy)
+      else if (policy.unauthenticated) this.#reportUnauthenticated(policy)
+    }
   }
 
   #layerOf(chosen: readonly TargetedPolicy[]): FilterLayer {
@@ -120,6 +138,18 @@ export class RateLimitPolicies {
       this.#layers.set(key, layer)
     }
     return layer
+  }
+
+  #reportUnauthenticated({ resource }: TargetedPolicy): void {
+    const { rules = [] } = resource.spec
+    const index = rules.findIndex(({ match }) => match?.claims !== undefined)
+    this.#findings.report(
+      'warning',
+      'claims-without-authentication',
+      { resource, path: ['spec', 'rules', index, 'match', 'claims'] },
+      'no RequestAuthentication validates tokens on a route of this policy: claims count as absent there',
+      'add a RequestAuthentication that applies to the gateway',
+    )
   }
 
   #reportUnused(policy: TargetedPolicy): void {

@@ -5,6 +5,7 @@ import type { Catalogue } from './problem-catalogue/entry.ts'
 import { gatewayProblems } from './problem-catalogue/gateway.ts'
 import { otherKindProblems } from './problem-catalogue/other-kinds.ts'
 import { rateLimitPolicyProblems } from './problem-catalogue/rate-limit-policy.ts'
+import { requestAuthenticationProblems } from './problem-catalogue/request-authentication.ts'
 import { valueProblems } from './problem-catalogue/values.ts'
 import { virtualServiceProblems } from './problem-catalogue/virtual-service.ts'
 
@@ -17,6 +18,7 @@ export const catalogueChapters: readonly (readonly [title: string, codes: Catalo
   ['DestinationRule', destinationRuleProblems],
   ['ServiceEntry, WorkloadEntry, Sidecar, EnvoyFilter', otherKindProblems],
   ['Rate limits', rateLimitPolicyProblems],
+  ['Authentication', requestAuthenticationProblems],
   ['Resources together', compilationProblems],
 ]
 

@@ -2,6 +2,7 @@ import { closest } from '../base/closest.ts'
 import { istioKinds } from './kinds/rules.ts'
 import { OWN_GROUP, OWN_VERSION, ownKinds } from './kinds/own-kinds.ts'
 import { kubernetesKinds } from './kinds/kubernetes-kinds.ts'
+import { SECURITY_GROUP, SECURITY_VERSIONS, securityKinds } from './kinds/security-kinds.ts'
 import { metadataSchema } from './metadata.ts'
 import type { ResourceSet } from './resource-set.ts'
 import { any, object, string, type Fields, type ObjectSchema } from './schema.ts'
@@ -43,6 +44,7 @@ export const RESOURCE_LISTS: Readonly<Record<string, keyof ResourceSet>> = {
   Sidecar: 'sidecars',
   EnvoyFilter: 'envoyFilters',
   RateLimitPolicy: 'rateLimitPolicies',
+  RequestAuthentication: 'requestAuthentications',
   Service: 'services',
   EndpointSlice: 'endpointSlices',
   Endpoints: 'endpoints',
@@ -70,6 +72,7 @@ export function findKind(apiVersion: string, kind: string): KindLookup {
     return wrongVersion(`${apiVersion} is not a version of ${kind}`)
   }
   if (group === OWN_GROUP) return findOwnKind(apiVersion, version, kind)
+  if (group === SECURITY_GROUP) return findSecurityKind(apiVersion, version, kind)
   const own = kubernetesKinds.get(kind)
   const known = kinds.get(`kubernetes ${kind}`)
   if (own !== undefined && known !== undefined) {
@@ -93,6 +96,7 @@ export function findKind(apiVersion: string, kind: string): KindLookup {
 export function usualApiVersion(kind: string): string | null {
   if (kinds.has(`istio ${kind}`)) return `${ISTIO_GROUP}/v1`
   if (ownKinds.has(kind)) return `${OWN_GROUP}/${OWN_VERSION}`
+  if (securityKinds.has(kind)) return `${SECURITY_GROUP}/v1`
   return kubernetesKinds.get(kind)?.apiVersions[0] ?? null
 }
 
@@ -117,6 +121,15 @@ function findOwnKind(apiVersion: string, version: string, kind: string): KindLoo
   }
 }
 
+/** Kinds of the group that are not enforced here are skipped, loudly. */
+function findSecurityKind(apiVersion: string, version: string, kind: string): KindLookup {
+  const known = kinds.get(`security ${kind}`)
+  if (known === undefined) return { skipped: kind }
+  if (SECURITY_VERSIONS.has(version)) return { known }
+  const mistake = `${apiVersion} is not a version of ${kind}`
+  return { mistake, field: 'apiVersion', hint: `write ${SECURITY_GROUP}/v1` }
+}
+
 function wrongVersion(mistake: string): KindLookup {
   return { mistake, field: 'apiVersion', hint: `write ${ISTIO_GROUP}/v1` }
 }
@@ -126,7 +139,8 @@ function allKinds(): ReadonlyMap<string, ResourceKind> {
   const envelope = { apiVersion: string, kind: string, metadata: metadataSchema }
   const strict = [...istioKinds].map((entry) => ['istio', ...entry] as const)
   const own = [...ownKinds].map((entry) => ['own', ...entry] as const)
-  for (const [group, name, { schema }] of [...strict, ...own]) {
+  const security = [...securityKinds].map((entry) => ['security', ...entry] as const)
+  for (const [group, name, { schema }] of [...strict, ...own, ...security]) {
     const document = object({ ...envelope, spec: schema, status: any })
     all.set(`${group} ${name}`, {
       name,

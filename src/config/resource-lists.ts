@@ -19,6 +19,8 @@ export function buildResourceSet(entries: Iterable<Listed>): ResourceSet {
     sidecars: [],
     envoyFilters: [],
     rateLimitPolicies: [],
+    requestAuthentications: [],
+    withheldAuthentications: [],
     services: [],
     endpointSlices: [],
     endpoints: [],

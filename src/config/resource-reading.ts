@@ -4,8 +4,8 @@ import { DocumentFindings } from './document-findings.ts'
 import { DocumentLocation } from './document-location.ts'
 import { ownKinds } from './kinds/own-kinds.ts'
 import { istioKinds } from './kinds/rules.ts'
+import { securityKinds } from './kinds/security-kinds.ts'
 import { mergeSecretData } from './kinds/secret-data.ts'
-import type { DestinationRuleSpec } from './kinds/destination-rule.ts'
 import type { SecretBody } from './kinds/kubernetes.ts'
 import { isMapping } from './mapping.ts'
 import { readMetadata, type metadataSchema } from './metadata.ts'
@@ -16,6 +16,8 @@ import { findKind, usualApiVersion, type ResourceKind } from './resource-kinds.t
 import type { Metadata, Resource } from './resource.ts'
 import { checkShape } from './shape.ts'
 import type { Infer } from './schema.ts'
+import type { Listed } from './resource-lists.ts'
+import { withheldAuthentication } from './withheld-authentication.ts'
 import { withheldRule } from './withheld-rule.ts'
 
 /** One document (or one item of a List), parsed and not yet judged. */
@@ -36,8 +38,8 @@ export interface ResourceReading {
   readonly kind: ResourceKind | null
   /** Null when an error keeps it out. */
   readonly resource: Resource<unknown> | null
-  /** What stands in for a DestinationRule that asks for TLS and has errors; see withheldRule. */
-  readonly withheld: Resource<DestinationRuleSpec> | null
+  /** What stands in for a resource with errors that must not count as absent. */
+  readonly withheld: Listed | null
   /** A kind that is none of ours. */
   readonly skipped: { readonly apiVersion: string; readonly kind: string } | null
   readonly problems: readonly Problem[]
@@ -75,8 +77,17 @@ export function readResource(item: DocumentItem, options: ReadingOptions): Resou
   const resource = readBody(item.value, identity, findings, location, options)
   const accepted = resource !== null && !findings.failed ? resource : null
   const problems = findings.bounded()
-  const withheld = accepted === null ? withheldRule(item.value, identity, location) : null
+  const withheld = accepted === null ? standIn(item.value, identity, location) : null
   return { file, line, ref, kind, resource: accepted, withheld, skipped: null, problems }
+}
+
+/** See withheldRule and withheldAuthentication. */
+function standIn(value: unknown, identity: Identity, location: DocumentLocation): Listed | null {
+  const rule = withheldRule(value, identity, location)
+  if (rule !== null) return { list: 'withheldRules', resource: rule }
+  const authentication = withheldAuthentication(value, identity, location)
+  if (authentication === null) return null
+  return { list: 'withheldAuthentications', resource: authentication }
 }
 
 function readBody(
@@ -123,7 +134,8 @@ function readBody(
   const reporter = new Reporter(draft, findings.problems)
   const spec = kind.name === 'Secret' ? mergeSecretData(body as SecretBody, reporter) : body
   if (kind.istio) {
-    const rules = istioKinds.get(kind.name) ?? ownKinds.get(kind.name)
+    const rules =
+      istioKinds.get(kind.name) ?? ownKinds.get(kind.name) ?? securityKinds.get(kind.name)
     rules?.validate(draft, reporter, options)
   }
   const digest = digestOf(apiVersion, kind.name, metadata, spec, draft.status)

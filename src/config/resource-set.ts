@@ -11,6 +11,7 @@ import type {
   ServiceSpec,
 } from './kinds/kubernetes.ts'
 import type { RateLimitPolicySpec } from './kinds/rate-limit-policy.ts'
+import type { RequestAuthenticationSpec } from './kinds/request-authentication.ts'
 import type { ServiceEntrySpec } from './kinds/service-entry.ts'
 import type { SidecarSpec } from './kinds/sidecar.ts'
 import type { VirtualServiceSpec } from './kinds/virtual-service.ts'
@@ -33,6 +34,9 @@ export interface ResourceSet {
   readonly sidecars: readonly Resource<SidecarSpec>[]
   readonly envoyFilters: readonly Resource<EnvoyFilterSpec>[]
   readonly rateLimitPolicies: readonly Resource<RateLimitPolicySpec>[]
+  readonly requestAuthentications: readonly Resource<RequestAuthenticationSpec>[]
+  /** Stand-ins for RequestAuthentications with errors: they accept no token. */
+  readonly withheldAuthentications: readonly Resource<RequestAuthenticationSpec>[]
   readonly services: readonly Resource<ServiceSpec>[]
   readonly endpointSlices: readonly Resource<EndpointSliceBody>[]
   readonly endpoints: readonly Resource<EndpointsBody>[]

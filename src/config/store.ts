@@ -34,7 +34,10 @@ export interface LoadCounts {
 }
 
 /** No resource of its own: the place of one that was never good. */
-const WITHHELD = 'withheldRules'
+const WITHHELD: ReadonlySet<keyof ResourceSet> = new Set([
+  'withheldRules',
+  'withheldAuthentications',
+])
 
 /** A resource in the set. */
 interface Entry {
@@ -76,7 +79,7 @@ export class ResourceStore {
     const counts = {
       files: files.length,
       documents: resources.length,
-      resources: [...entries.values()].filter(({ list }) => list !== WITHHELD).length,
+      resources: [...entries.values()].filter(({ list }) => !WITHHELD.has(list)).length,
       kept,
     }
     return { set: this.#set, problems, changed, counts }
@@ -115,12 +118,13 @@ export class ResourceStore {
       if (reading.resource !== null) {
         const same = before !== undefined && sameResource(before.resource, reading.resource)
         entries.set(key, same ? before : this.#entry(reading.resource, list))
-      } else if (before !== undefined && before.list !== WITHHELD) {
+      } else if (before !== undefined && !WITHHELD.has(before.list)) {
         entries.set(key, before)
         problems.push(lastGoodProblem(before, reading.file, reading.line))
       } else if (reading.withheld !== null) {
-        const same = before !== undefined && sameResource(before.resource, reading.withheld)
-        entries.set(key, same ? before : this.#entry(reading.withheld, WITHHELD))
+        const { list: place, resource } = reading.withheld
+        const same = before !== undefined && sameResource(before.resource, resource)
+        entries.set(key, same ? before : this.#entry(resource, place))
       }
     }
     return entries
@@ -139,7 +143,7 @@ export class ResourceStore {
       const { file } = entry.resource.location
       if (entries.has(key) || file === null || !uncertain.has(file)) continue
       entries.set(key, entry)
-      if (entry.list === WITHHELD) continue
+      if (WITHHELD.has(entry.list)) continue
       problems.push(lastGoodProblem(entry, file, null))
     }
     return problems.filter((problem) => problem.code === 'last-good-kept').length

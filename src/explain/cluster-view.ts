@@ -14,7 +14,7 @@ export class ClusterView {
   /** `set` in Istio's order. */
   constructor(set: ResourceSet | null, settings: CompileSettings) {
     this.#rules =
-      set === null ? null : new DestinationRules(set.destinationRules, settings, new Findings())
+      set === null ? null : DestinationRules.of(set.destinationRules, settings, new Findings())
   }
 
   explain(plan: ClusterPlan): ExplainedCluster {
@@ -35,8 +35,10 @@ export class ClusterView {
   }
 
   #destinationRules(plan: ClusterPlan, subset: string | null): readonly Place[] {
-    const { service, serviceNamespace } = plan.destination
-    const rule = this.#rules === null ? null : this.#rules.find(service, serviceNamespace)
+    const { service, serviceNamespace, clientNamespace } = plan.destination
+    const own = this.#rules
+    const rules = clientNamespace === undefined ? own : (own?.seenFrom(clientNamespace) ?? null)
+    const rule = rules === null ? null : rules.find(service, serviceNamespace)
     if (rule === null) return []
     const found = subset === null ? undefined : rule.subsets.get(subset)
     const places = [found?.place, rule.policy?.place].filter((place) => place !== undefined)

@@ -20,6 +20,8 @@ export interface ExplainSource {
   readonly live: boolean
   /** What a running gateway listens on at this moment; empty for files. */
   readonly bound: readonly BoundSocket[]
+  /** Why the egress proxy dials no such host that nobody declares, told without a lookup; null: it may. Absent: any. */
+  readonly addressRefusal?: (host: string, port: number) => string | null
   /** Failed TLS handshakes it remembers, newest first; absent for files. */
   readonly failedHandshakes?: readonly ExplainedFailure[]
   /** Servers whose Secret is not among the resources answer as if it were: routes are asked about. */
@@ -45,6 +47,7 @@ export const NOTHING = {
   request: null,
   listener: null,
   tls: null,
+  authentication: null,
   virtualHost: null,
   rules: [],
   route: null,

@@ -6,12 +6,14 @@ import { Refusal } from '../http/refusal.ts'
 import { NoRoute, refusedOutright, decideIn } from '../proxy/decision.ts'
 import {
   type EgressAsk,
+  hidingExport,
   hidingRule,
   passesUndeclared,
   policyFor,
+  tablesFor,
   undeclaredHost,
 } from '../proxy/egress-access.ts'
-import { clientAt } from '../proxy/egress-client.ts'
+import { byCredentials, clientAt } from '../proxy/egress-client.ts'
 import {
   askedPort,
   isTunnelPort,
@@ -20,7 +22,7 @@ import {
   knownTunnel,
 } from '../proxy/egress-decision.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
-import { UNKNOWN_CLIENT } from '../snapshot/egress-control.ts'
+import { type EgressClient, UNKNOWN_CLIENT } from '../snapshot/egress-control.ts'
 import type { ParentProxy } from '../snapshot/egress-plan.ts'
 import type { CallUrl, ExplainCall } from './call.ts'
 import { type AcceptedCall, acceptCall, explainRequest, refusalReason } from './call-request.ts'
@@ -66,23 +68,41 @@ export class EgressExplainer {
     }
     const { host } = splitHostPort(accepted.request.authority)
     const port = askedPort(accepted.request.authority, connect)
-    const ask = this.#ask(peer, fromBytes(host), port)
-    if (ask === null) {
-      const reason = `nothing tells which workload ${peer} is, and --egress-unknown-clients is refuse`
-      return { ...request, outcome: refused({ status: 403, flag: '', reason }) }
-    }
+    const client = this.#client(peer, credentialsOf(call))
+    if (client === null) return { ...request, outcome: this.#unknownClient(peer) }
+    const ask = this.#ask(client, fromBytes(host), port)
     return connect
       ? { ...request, ...this.#tunnel(ask) }
       : { ...request, ...this.#http(accepted, ask) }
   }
 
   /** null: such a client is refused. */
-  #ask(peer: string, askedHost: string, port: number): EgressAsk | null {
+  #client(peer: string, credentials: string | null): EgressClient | null {
+    const { control } = this.#context.source.snapshot.egress
+    if (control === null) return UNKNOWN_CLIENT
+    if (control.users !== null && credentials !== null) {
+      return byCredentials(control.users, credentials)
+    }
+    return clientAt(control, peer)
+  }
+
+  #unknownClient(peer: string): ExplainedOutcome {
+    const { control } = this.#context.source.snapshot.egress
+    const reason = `nothing tells which workload ${peer} is`
+    if (control === null || control.users === null) {
+      const text = `${reason}, and --egress-unknown-clients is refuse`
+      return refused({ status: 403, flag: '', reason: text })
+    }
+    const hint = "name a user of --egress-users: -H 'Proxy-Authorization: Basic ...'"
+    return refused({ status: 407, flag: '', reason: `no user is named, or wrong: ${reason}` }, [
+      hint,
+    ])
+  }
+
+  #ask(client: EgressClient, askedHost: string, port: number): EgressAsk {
     const plan = this.#context.source.snapshot.egress
-    const client = plan.control === null ? UNKNOWN_CLIENT : clientAt(plan.control, peer)
-    return client === null
-      ? null
-      : { plan, client, policy: policyFor(plan, client), askedHost, port }
+    const policy = policyFor(plan, client)
+    return { plan, client, tables: tablesFor(plan, client), policy, askedHost, port }
   }
 
   #closed(): Finding {
@@ -104,23 +124,23 @@ export class EgressExplainer {
   }
 
   #http(accepted: AcceptedCall, ask: EgressAsk): EgressFinding {
-    const { plan, askedHost: host, port } = ask
+    const { plan, tables, askedHost: host, port } = ask
     const { request } = accepted
     const { clusters, source } = this.#context
-    const declared = knownHost(plan, host, port)
-    const hiddenBy = declared === null ? '' : hidingRule(ask, declared)
+    const declared = knownHost(tables, host, port)
+    const hiddenBy = declared === null ? hidingExport(ask) : hidingRule(ask, declared)
     const known = hiddenBy === '' ? declared : null
     const virtualHost = known ?? undeclaredHost(ask)
     const decision = decideIn(virtualHost, request)
     const winner = decision instanceof NoRoute ? null : decision
     const rules = ruleVerdicts(virtualHost, request, winner)
     const found = {
-      virtualHost: explainVirtualHost(virtualHost, this.#pattern(virtualHost, host, port), {
+      virtualHost: explainVirtualHost(virtualHost, this.#pattern(virtualHost, ask), {
         unknownHost: known === null,
         set: source.set,
       }),
       rules,
-      elsewhere: this.#elsewhere(known, host, port),
+      elsewhere: this.#elsewhere(known, ask),
     }
     if (decision instanceof NoRoute) {
       const hints = nearestRules(virtualHost, request, rules)
@@ -135,6 +155,10 @@ export class EgressExplainer {
         outcome: hidden(ask, hiddenBy),
         decided: null,
       }
+    }
+    const guarded = known === null ? this.#guarded(ask) : null
+    if (guarded !== null) {
+      return { ...found, route: null, destinations: [], outcome: guarded, decided: null }
     }
     const route = explainRoute(decision, request)
     const destinations = routeDestinations(decision, clusters, source.problems)
@@ -153,22 +177,23 @@ export class EgressExplainer {
 
   #pattern(
     virtualHost: VirtualHost,
-    host: string,
-    port: number,
+    { plan, tables, askedHost: host, port }: EgressAsk,
   ): Parameters<typeof explainVirtualHost>[1] {
-    const { egress } = this.#context.source.snapshot
-    const { control, unknownHost } = egress
+    const { control, unknownHost } = plan
     const any = [unknownHost, control?.allowAny, control?.blockAll]
     if (any.includes(virtualHost)) return { pattern: '*', match: 'any' }
-    const table = egress.http.get(port)
+    const table = tables.http.get(port)
     if (table !== undefined && table.find(host) === virtualHost) {
       return matchedPattern(table, host, virtualHost)
     }
     return { pattern: host, match: 'address' }
   }
 
-  #elsewhere(known: VirtualHost | null, host: string, port: number): readonly ElsewhereHint[] {
-    const { elsewhere } = this.#context
+  #elsewhere(
+    known: VirtualHost | null,
+    { client, askedHost: host, port }: EgressAsk,
+  ): readonly ElsewhereHint[] {
+    const { elsewhere, source } = this.#context
     if (elsewhere === null || isIP(host) !== 0) return []
     const domain = known === null ? null : host
     return elsewhere.hints({
@@ -178,14 +203,25 @@ export class EgressExplainer {
       ports: [port],
       virtualHost: known,
       domain,
+      clientNamespace: client.namespace === '' ? source.settings.namespace : client.namespace,
     })
   }
 
+  /** An address that undeclared hosts must not lead to; names are judged when they are looked up. */
+  #guarded(ask: EgressAsk): ExplainedOutcome | null {
+    const { askedHost: host, port } = ask
+    const refusal = passesUndeclared(ask) && this.#context.source.addressRefusal?.(host, port)
+    if (typeof refusal !== 'string') return null
+    const reason = `egress to ${host}:${port} is refused: ${refusal}`
+    const hint = 'declare the host in a ServiceEntry or allow the range with --egress-allow'
+    return refused({ status: 403, flag: '', reason }, [hint])
+  }
+
   /** A host nobody declared on this port: who declares it on another, and what is spelled alike. */
-  #unknownHints({ askedHost: host, port }: EgressAsk, hiddenBy: string): readonly string[] {
+  #unknownHints(ask: EgressAsk, hiddenBy: string): readonly string[] {
     if (hiddenBy !== '') return [whyHidden(hiddenBy)]
-    const { egress } = this.#context.source.snapshot
-    const tables = [...egress.http, ...egress.tunnels, ...egress.tunnelRules]
+    const { askedHost: host, port } = ask
+    const tables = [...ask.tables.http, ...ask.tables.tunnels, ...ask.tables.tunnelRules]
     const ports = new Set(
       tables.flatMap(([other, table]) => (table.find(host) === null ? [] : [other])),
     )
@@ -199,7 +235,7 @@ export class EgressExplainer {
 
   #tunnel(ask: EgressAsk): EgressFinding {
     const { plan, askedHost: host, port } = ask
-    const declared = knownTunnel(plan, host, port)
+    const declared = knownTunnel(ask.tables, host, port)
     const hiddenBy = declared === null ? '' : hidingRule(ask, null)
     const known = hiddenBy === '' ? declared : null
     const found = {
@@ -224,6 +260,8 @@ export class EgressExplainer {
       const reason = `a tunnel to ${host}:${port} is refused: nobody declares the host, and --limit egress-connect-ports=${connectPorts} leaves out port ${port}`
       return { ...found, outcome: refused({ status: 403, flag: '', reason }, hints) }
     }
+    const guarded = this.#guarded(ask)
+    if (guarded !== null) return { ...found, outcome: guarded }
     if (plan.parent !== null) {
       return { ...found, outcome: { ...throughParent(plan.parent, `${host}:${port}`), hints } }
     }
@@ -255,6 +293,12 @@ export class EgressExplainer {
     )
     return { outcome: outcomeOfDestinations('tunnel', views), destinations: views }
   }
+}
+
+/** As sent: the request as accepted has none any more. */
+function credentialsOf({ headers }: ExplainCall): string | null {
+  const found = headers.find(([name]) => name.toLowerCase() === 'proxy-authorization')
+  return found === undefined ? null : found[1]
 }
 
 function hidden({ askedHost, port }: EgressAsk, hiddenBy: string): Finding['outcome'] {

@@ -32,6 +32,8 @@ export interface Arrival {
   readonly virtualHost: VirtualHost | null
   /** Domain of the virtual host. */
   readonly domain: string | null
+  /** Of an egress client, by which exportTo is judged; absent: the gateway's counts. */
+  readonly clientNamespace?: string
 }
 
 /** More than this is no help. */
@@ -69,7 +71,9 @@ export class Elsewhere {
     const index = hosts.findIndex((host) => hostMatches(host, arrival.host))
     if (index === -1) return this.#shortName(service, arrival)
     const reason =
-      this.#hidden(service) ?? this.#unbound(service, arrival) ?? this.#offServer(service, arrival)
+      this.#hidden(service, arrival) ??
+      this.#unbound(service, arrival) ??
+      this.#offServer(service, arrival)
     if (reason !== null) return [{ place: placeOf(service, reason.path), reason: reason.text }]
     const place = placeOf(service, ['spec', 'hosts', index])
     const host = hosts[index] ?? ''
@@ -82,7 +86,7 @@ export class Elsewhere {
       sameResource(origin, placeOf(service)),
     )
     if (!present && arrival.gateways[0] === MESH && !this.#delegates(service)) {
-      const text = `${host} belongs to an older VirtualService: inside the mesh rules are not merged`
+      const text = `${host} belongs to another VirtualService, which is older or the client's namespace's own: inside the mesh rules are not merged`
       return [{ place, reason: text }]
     }
     return this.#excludedRules(service, arrival)
@@ -105,10 +109,11 @@ export class Elsewhere {
     return [{ place: placeOf(service, ['spec', 'hosts', index]), reason }]
   }
 
-  #hidden(service: Service): HintText | null {
-    const { namespace } = this.#settings
+  #hidden(service: Service, { clientNamespace }: Arrival): HintText | null {
+    const namespace = clientNamespace ?? this.#settings.namespace
     if (visibilityOf(service, namespace) !== 'hidden') return null
-    const text = `exportTo hides it from namespace ${namespace}, where the gateway stands`
+    const stands = namespace === this.#settings.namespace ? 'the gateway' : 'the client'
+    const text = `exportTo hides it from namespace ${namespace}, where ${stands} stands`
     return { path: ['spec', 'exportTo'], text }
   }
 

@@ -86,6 +86,13 @@ export interface ExplainedFailure {
   readonly chain: string | null
 }
 
+/** What RequestAuthentications make of the request's token. Its signature is not checked. */
+export interface ExplainedAuthentication {
+  readonly result: 'preflight' | 'anonymous' | 'valid' | 'refused'
+  /** One line: why. */
+  readonly text: string
+}
+
 export interface ExplainedVirtualHost {
   /** `shop.example.com:443` */
   readonly name: string
@@ -233,6 +240,8 @@ export interface Explanation {
   readonly outcome: ExplainedOutcome
   readonly listener: ExplainedListener | null
   readonly tls: ExplainedTls | null
+  /** null: no RequestAuthentication applies, or nobody asked for the token yet. */
+  readonly authentication: ExplainedAuthentication | null
   readonly virtualHost: ExplainedVirtualHost | null
   readonly rules: readonly ExplainedRule[]
   readonly route: ExplainedRoute | null

@@ -21,6 +21,7 @@ import { coversHost, misdirection } from './misdirection.ts'
 import { outcomeOfDestinations, outcomeOfRoute, outcomeWithoutRoute, refused } from './outcome.ts'
 import { explainRoute, routeDestinations } from './route-view.ts'
 import { nearestRules, ruleVerdicts } from './rule-verdicts.ts'
+import { inspectToken } from './token-inspection.ts'
 import { explainVirtualHost } from './virtual-host-view.ts'
 
 /** Requests to Gateway servers. */
@@ -86,6 +87,13 @@ export class GatewayExplainer {
     const bridges = listener.accept.type === 'http' && listener.accept.grpcWeb
     const request = bridges ? bridgedRequest(accepted.request) : accepted.request
     const misdirected = chain !== null && serving === null ? () => true : null
+    const inspection = inspectToken(http, request, misdirected)
+    const { authentication } = inspection
+    if (inspection.refusal !== null) {
+      const outcome = refused(inspection.refusal)
+      return { ...found, request: explainRequest(accepted), authentication, outcome }
+    }
+    request.claims = inspection.claims
     const decision = decideHttp(request, http, misdirected)
     const virtualHost = http.hosts.lookup(request.authority)
     const refusedEarly = decision instanceof NoRoute && EARLY.has(decision.kind)
@@ -94,6 +102,7 @@ export class GatewayExplainer {
     const rules = routed ? ruleVerdicts(virtualHost, request, winner) : []
     const explained = {
       ...found,
+      authentication,
       request: explainRequest(accepted),
       virtualHost: refusedEarly ? null : this.#virtualHost(http, virtualHost, request),
       rules,

@@ -79,6 +79,7 @@ function clusterOf({ action }: Route): string | null {
 class AskedExchange implements FilterExchange {
   readonly request: FilterExchange['request']
   readonly clientAddress: string
+  readonly claims: FilterExchange['claims']
   readonly connection: object
   readonly clusterName: string | null
   readonly ended = false
@@ -90,6 +91,7 @@ class AskedExchange implements FilterExchange {
     clusterName: string | null,
   ) {
     this.request = request
+    this.claims = request.claims
     this.clientAddress = clientAddress
     this.connection = connection
     this.clusterName = clusterName

@@ -101,7 +101,7 @@ const sentences: [spec: RouteMatchSpec, request: RequestSketch, sentence: string
   [
     { headers: { '@request.auth.claims.group': { exact: 'a' } } },
     {},
-    'JWT claims never match: tokens are not validated here',
+    "claim @request.auth.claims.group is missing, exact 'a' asked",
   ],
 ]
 

@@ -3,7 +3,6 @@ import { toBytes } from '../base/latin1.ts'
 import type { Request } from '../http/request.ts'
 import type { FieldCondition } from '../routing/field-condition.ts'
 import { firstQueryValue, type QueryCondition } from '../routing/query-condition.ts'
-import { RequestField } from '../routing/request-field.ts'
 import type { RouteMatch } from '../routing/route-match.ts'
 import type { StringMatcher } from '../routing/string-match.ts'
 import type { ExplainedCondition } from './explanation.ts'
@@ -31,7 +30,6 @@ export function conditionsOf(
   const add = (what: string, matcher: StringMatcher | null, value: string, hint = ''): void => {
     if (matcher !== null) conditions.push(plain(what, matcher, value, hint))
   }
-  if (match.never) conditions.push(NEVER)
   add('path', match.uri, request.path)
   add('method', match.method, request.method)
   add('authority', match.authority, request.authority, ' (authority is compared with its port)')
@@ -39,12 +37,6 @@ export function conditionsOf(
   for (const field of match.fields) conditions.push(fieldCondition(field, request))
   for (const parameter of match.queryParams) conditions.push(queryCondition(parameter, request))
   return conditions
-}
-
-const NEVER: ExplainedCondition = {
-  condition: 'JWT claims (@request.auth.claims)',
-  holds: false,
-  reason: 'JWT claims never match: tokens are not validated here',
 }
 
 function plain(
@@ -75,14 +67,14 @@ function expected(name: string, matcher: StringMatcher): string {
 }
 
 function fieldCondition(field: FieldCondition, request: Request): ExplainedCondition {
-  const { name, matcher, inverted } = field
-  const kind = inverted ? `without header ${name}` : `header ${name}`
+  const { name, matcher, inverted, what } = field
+  const kind = inverted ? `without ${what} ${name}` : `${what} ${name}`
   const condition =
     matcher.kind === 'present' && inverted ? kind : `${kind} ${expected(name, matcher)}`
   const holds = field.holds(request)
   if (holds) return { condition, holds, reason: null }
-  const value = new RequestField(name).read(request)
-  const reason = inverted ? unwanted(field, value) : wanted('header', name, matcher, value)
+  const value = field.read(request)
+  const reason = inverted ? unwanted(field, value) : wanted(what, name, matcher, value)
   return { condition, holds, reason }
 }
 
@@ -105,14 +97,14 @@ function wanted(what: string, name: string, matcher: StringMatcher, value: strin
   return `${what} ${name} ${difference(value, matcher, true)}`
 }
 
-function unwanted({ name, matcher }: FieldCondition, value: string | null): string {
+function unwanted({ name, matcher, what: kind }: FieldCondition, value: string | null): string {
   if (value === null) {
-    return `header ${name} is missing, which counts as '' and matches ${expected(name, matcher)}`
+    return `${kind} ${name} is missing, which counts as '' and matches ${expected(name, matcher)}`
   }
-  if (matcher.kind === 'present') return `header ${name} is present, and must not be`
+  if (matcher.kind === 'present') return `${kind} ${name} is present, and must not be`
   if (!matcher.matches(value)) {
-    return `header ${name} of ${value.length} bytes is longer than a regex looks at`
+    return `${kind} ${name} of ${value.length} bytes is longer than a regex looks at`
   }
   const what = isCredentialName(name) ? 'its value' : `'${shown(value)}'`
-  return `header ${name} matches ${expected(name, matcher)}, which withoutHeaders excludes: ${what}`
+  return `${kind} ${name} matches ${expected(name, matcher)}, which withoutHeaders excludes: ${what}`
 }

@@ -14,7 +14,7 @@ import { type Line, line, more } from './text-line.ts'
 
 /** An explanation for people: what happens first, then how it came to that. */
 export function explanationText(explanation: Explanation): string {
-  const { outcome, request, listener, tls, virtualHost, rules, route } = explanation
+  const { outcome, request, listener, tls, authentication, virtualHost, rules, route } = explanation
   const lines: Line[] = [
     `=> ${outcome.summary}`,
     ...outcome.hints.map((hint) => `   ${hint}`),
@@ -22,6 +22,7 @@ export function explanationText(explanation: Explanation): string {
     ...(request === null ? [] : requestLines(request)),
     ...(listener === null ? [] : listenerLines(listener)),
     ...(tls === null ? [] : tlsLines(tls)),
+    ...(authentication === null ? [] : [line('token', authentication.text)]),
     ...(virtualHost === null ? [] : virtualHostLines(virtualHost)),
     ...allRuleLines(rules),
     ...(route === null ? [] : routeLines(route)),

@@ -1,3 +1,4 @@
+import type { Claims } from '../base/claims.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
 import type { LimitReport } from './limit-report.ts'
@@ -15,6 +16,8 @@ export interface FilterExchange {
   readonly request: Request
   /** The trusted client address (after x-forwarded-for handling), without port. */
   readonly clientAddress: string
+  /** What the client's validated token says; null: it sent none, or none is asked for. */
+  readonly claims: Claims | null
   /** The client's connection: only its identity counts. */
   readonly connection: object
   /** `outbound|port|subset|host` of the picked destination, or null for redirects and direct responses. */

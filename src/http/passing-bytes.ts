@@ -1,6 +1,9 @@
 import type { Writable } from 'node:stream'
-import { releaseBuffer } from './read-buffers.ts'
+import { READ_BUFFER_BYTES, releaseBuffer, spareBuffer } from './read-buffers.ts'
 import { isLendable, isVolatile, lendBuffer } from './shared-read.ts'
+
+/** A copy from this size on goes to a read buffer that is free: fresh memory costs more than the copy. */
+const LARGE_COPY_BYTES = READ_BUFFER_BYTES / 2
 
 /**
  * Hands chunks that are valid only now to a stream that may keep them for later. Most are taken by
@@ -9,8 +12,8 @@ import { isLendable, isVolatile, lendBuffer } from './shared-read.ts'
  */
 export class PassingBytes {
   readonly #stream: Writable
-  /** Read buffers that the stream still writes from. At most what backpressure lets through. */
-  readonly #lent: Buffer[] = []
+  /** Read buffers that the stream still writes from, or null. At most what backpressure lets through. */
+  #lent: Buffer[] | null = null
 
   constructor(stream: Writable) {
     this.#stream = stream
@@ -21,7 +24,15 @@ export class PassingBytes {
     const stream = this.#stream
     this.settle()
     const lendable = isLendable(chunk)
-    const bytes = lendable || !isVolatile(chunk) ? chunk : Buffer.from(chunk)
+    let copy: Buffer | null = null
+    let bytes = chunk
+    if (!lendable && isVolatile(chunk)) {
+      // One at a time: in front of a stream that waits already, each would hold more than its bytes.
+      if (chunk.length >= LARGE_COPY_BYTES && stream.writableLength === 0) {
+        copy = spareBuffer()
+        bytes = copy.subarray(0, chunk.copy(copy))
+      } else bytes = Buffer.from(chunk)
+    }
     if (text === '') stream.write(bytes, onWritten)
     else {
       stream.cork()
@@ -29,13 +40,21 @@ export class PassingBytes {
       stream.write(bytes, onWritten)
       stream.uncork()
     }
-    if (lendable && stream.writableLength > 0) this.#lent.push(lendBuffer())
+    if (stream.writableLength === 0) {
+      if (copy !== null) releaseBuffer(copy)
+    } else if (copy !== null) this.#keep(copy)
+    else if (lendable) this.#keep(lendBuffer())
   }
 
   /** Gives back what was lent once the stream holds nothing any more. */
   settle(): void {
-    if (this.#lent.length === 0 || this.#stream.writableLength > 0) return
+    if (this.#lent === null || this.#stream.writableLength > 0) return
     for (const buffer of this.#lent) releaseBuffer(buffer)
-    this.#lent.length = 0
+    this.#lent = null
+  }
+
+  #keep(buffer: Buffer): void {
+    this.#lent ??= []
+    this.#lent.push(buffer)
   }
 }

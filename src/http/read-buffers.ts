@@ -4,6 +4,8 @@ export const READ_BUFFER_BYTES = 81_920
 export const MAX_SPARE_BUFFERS = 64
 /** Sockets that may have a buffer of their own: 20 MiB. The others share one, and are copied from. */
 export const MAX_OWN_BUFFERS = 256
+/** Sockets that may have one before they read anything: 5 MiB. */
+export const MAX_EARLY_BUFFERS = 64
 /** Views of the shared buffer up to this length are kept: most reads are that small. */
 const MAX_KEPT_VIEW = 2_048
 
@@ -29,6 +31,11 @@ export function takeOwnBuffer(): Buffer | null {
   if (owned >= MAX_OWN_BUFFERS) return null
   owned++
   return spareBuffer()
+}
+
+/** As takeOwnBuffer, for a socket that is likely to read much: while few have one. */
+export function takeEarlyBuffer(): Buffer | null {
+  return owned < MAX_EARLY_BUFFERS ? takeOwnBuffer() : null
 }
 
 /** The socket that had a buffer of its own has none any more; `releaseBuffer` gives back the memory. */

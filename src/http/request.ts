@@ -1,5 +1,7 @@
 import type { Headers } from './headers.ts'
 
+import type { Claims } from '../base/claims.ts'
+
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
 
 /** Body length when the framing does not tell it (chunked, or HTTP/2 without content-length). */
@@ -42,6 +44,8 @@ export class Request {
   readonly redirects: boolean
   /** Goes on to another proxy, in absolute form (RFC 9112 3.2.2). Set while it is routed. */
   toProxy: boolean
+  /** What the client's validated token says, or null. Set before it is routed. */
+  claims: Claims | null
 
   constructor(init: {
     protocol: HttpProtocol
@@ -70,5 +74,6 @@ export class Request {
     this.absoluteForm = init.absoluteForm
     this.redirects = init.redirects ?? false
     this.toProxy = false
+    this.claims = null
   }
 }

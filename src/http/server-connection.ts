@@ -72,7 +72,6 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     const socket = this.#socket
     // The client may close its side and still wait for the answer.
     socket.allowHalfOpen = true
-    socket.setNoDelay(true)
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)

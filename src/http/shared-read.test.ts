@@ -1,5 +1,6 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import { socketPair } from '../../test/support/socket-pair.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { readShared } from './shared-read.ts'
 
@@ -9,20 +10,7 @@ afterEach(() => {
   for (const close of open.splice(0).reverse()) close()
 })
 
-/** Both ends of a TCP connection: [ours, theirs]. */
-async function pair(): Promise<[Socket, Socket]> {
-  const accepted: Socket[] = []
-  const server = createServer({ allowHalfOpen: true }, (socket) => accepted.push(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  await waitFor('the connection', () => accepted.length === 1 && !client.connecting)
-  open.push(() => {
-    accepted[0]!.destroy()
-    client.destroy()
-    server.close()
-  })
-  return [accepted[0]!, client]
-}
+const pair = (): Promise<[Socket, Socket]> => socketPair(open)
 
 test('this Node lets accepted and connected sockets read into the shared buffer', async () => {
   const [accepted, client] = await pair()

@@ -6,6 +6,7 @@ import {
   sharedBuffer,
   sharedView,
   spareBuffer,
+  takeEarlyBuffer,
   takeOwnBuffer,
 } from './read-buffers.ts'
 
@@ -23,6 +24,16 @@ interface UserBufferHandle {
   useUserBuffer(buffer: Buffer): void
 }
 
+/** Where sockets of this Node keep what reads to a buffer need; all have the same symbols. */
+interface ReadSymbols {
+  readonly buffer: symbol
+  readonly callback: symbol
+  readonly next: symbol
+}
+
+/** null: not looked for yet, or not found. */
+let knownSymbols: ReadSymbols | null = null
+
 /** The read whose bytes are being handed out right now. */
 const delivery: { reads: SocketReads | null } = { reads: null }
 
@@ -36,21 +47,29 @@ const delivery: { reads: SocketReads | null } = { reads: null }
  * sets the same fields from outside. Returns false, and changes nothing, when the socket is of
  * another kind or Node keeps those fields elsewhere: use 'data' then. Not to be called from within a
  * 'data' event: the stream would start the next read behind a pause().
+ *
+ * `expectsMuch`: it begins with a buffer of its own, if there is one, so that not even the first
+ * large read is copied.
  */
-export function readShared(socket: Socket, onChunk: (chunk: Buffer) => void): boolean {
+export function readShared(
+  socket: Socket,
+  onChunk: (chunk: Buffer) => void,
+  expectsMuch: boolean = false,
+): boolean {
   if (!(socket instanceof Socket) || socket instanceof TLSSocket || socket.destroyed) return false
   if (socket.readableLength > 0) return false
   const handle: unknown = Reflect.get(socket, '_handle')
-  const bufferKey = ownSymbol(socket, BUFFER_SYMBOL)
-  const callbackKey = ownSymbol(socket, CALLBACK_SYMBOL)
-  const nextKey = ownSymbol(socket, NEXT_BUFFER_SYMBOL)
-  if (bufferKey === null || callbackKey === null || nextKey === null) return false
-  if (!hasUserBuffer(handle) || Reflect.get(socket, bufferKey) !== null) return false
+  knownSymbols ??= findSymbols(socket)
+  const symbols = knownSymbols
+  if (symbols === null) return false
+  // undefined: a socket of another kind, which does not have the field at all.
+  if (!hasUserBuffer(handle) || Reflect.get(socket, symbols.buffer) !== null) return false
   const reads = new SocketReads(socket, onChunk)
-  handle.useUserBuffer(sharedBuffer)
-  Reflect.set(socket, callbackKey, reads.onRead)
-  Reflect.set(socket, nextKey, reads.nextBuffer)
-  Reflect.set(socket, bufferKey, sharedBuffer)
+  const buffer = (expectsMuch ? reads.beginEarly() : null) ?? sharedBuffer
+  handle.useUserBuffer(buffer)
+  Reflect.set(socket, symbols.callback, reads.onRead)
+  Reflect.set(socket, symbols.next, reads.nextBuffer)
+  Reflect.set(socket, symbols.buffer, buffer)
   // A new socket reads ahead into its stream while it is paused; there is no stream to read into now.
   if (socket.isPaused()) socket.pause()
   return true
@@ -104,6 +123,15 @@ class SocketReads {
     return this.#own!
   }
 
+  /** Before the first read. null: the shared one serves as well. */
+  beginEarly(): Buffer | null {
+    this.#own = takeEarlyBuffer()
+    if (this.#own === null) return null
+    this.#smallReads = 0
+    this.#listen()
+    return this.#own
+  }
+
   readonly onRead = (length: number): boolean => {
     const own = this.#own
     if (length >= STREAMING_BYTES) this.#smallReads = 0
@@ -133,11 +161,14 @@ class SocketReads {
   #begin(): Buffer | undefined {
     if (this.#socket.destroyed) return undefined
     this.#own = takeOwnBuffer()
-    if (!this.#listens) {
-      this.#listens = true
-      this.#socket.once('close', this.#onClose)
-    }
+    this.#listen()
     return this.#own ?? undefined
+  }
+
+  #listen(): void {
+    if (this.#listens) return
+    this.#listens = true
+    this.#socket.on('close', this.#onClose)
   }
 
   #end(): void {
@@ -152,6 +183,13 @@ class SocketReads {
   readonly #onClose = (): void => {
     this.#end()
   }
+}
+
+function findSymbols(socket: Socket): ReadSymbols | null {
+  const buffer = ownSymbol(socket, BUFFER_SYMBOL)
+  const callback = ownSymbol(socket, CALLBACK_SYMBOL)
+  const next = ownSymbol(socket, NEXT_BUFFER_SYMBOL)
+  return buffer === null || callback === null || next === null ? null : { buffer, callback, next }
 }
 
 function ownSymbol(socket: Socket, description: string): symbol | null {

@@ -107,9 +107,14 @@ export class EgressSniffer {
   readonly #onReadable = (): void => {
     const chunk: unknown = this.socket.read()
     if (!Buffer.isBuffer(chunk) || this.#done) return
+    const isFirst = this.#received === null
     const bytes = this.#received === null ? chunk : Buffer.concat([this.#received, chunk])
-    if (this.#received === null) this.#wait(this.#options.headMs)
     this.#received = bytes
+    this.#judge(bytes)
+    if (isFirst && !this.#done) this.#wait(this.#options.headMs)
+  }
+
+  #judge(bytes: Buffer): void {
     const announced = this.#options.readsProxyHeader ? matchesProxyHeader(bytes) : false
     if (announced === null) return
     if (announced) this.#pass(bytes, (socket) => this.#handler.onProxySignature(socket))

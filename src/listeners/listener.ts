@@ -34,7 +34,12 @@ class ConnectionContext {
   }
 }
 
-const NO_ROUTES: HttpServerPlan = { name: 'none', hosts: new HostTable([]), gateways: [] }
+const NO_ROUTES: HttpServerPlan = {
+  name: 'none',
+  hosts: new HostTable([]),
+  gateways: [],
+  authenticator: null,
+}
 /** The request came over a connection for another server (421). */
 const misdirected = (): boolean => true
 
@@ -117,7 +122,9 @@ export class Listener implements ProxyHeaderHandler {
   }
 
   get connections(): number {
-    return this.#servers.reduce((sum, server) => sum + server.connections, 0)
+    let sum = 0
+    for (const server of this.#servers) sum += server.connections
+    return sum
   }
 
   update(plan: ListenerPlan): void {

@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { BindAddress } from './bind-address.ts'
 import type { Accepting, ConnectionGate } from './connection-gate.ts'
+import { bequeathOptions } from './inherited-options.ts'
 
 export const BACKLOG = 1024
 /** TCP keep-alive on accepted connections: a client that vanished is noticed. */
@@ -25,6 +26,8 @@ export class SocketServer implements Accepting {
   readonly #blocks = new Map<Socket, string>()
   readonly #onSocketClose: (this: Socket) => void
   #wanted = true
+  /** Connections still to be accepted that may be older than the options they should inherit. */
+  #withoutOptions = Infinity
   address: BindAddress
 
   private constructor(server: Server, address: BindAddress, options: SocketServerOptions) {
@@ -43,10 +46,7 @@ export class SocketServer implements Accepting {
   static async bind(address: BindAddress, options: SocketServerOptions): Promise<SocketServer> {
     const server = createServer({
       allowHalfOpen: true,
-      noDelay: true,
       highWaterMark: options.bufferBytes(),
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       pauseOnConnect: false,
     })
     const bound = new SocketServer(server, address, options)
@@ -62,24 +62,38 @@ export class SocketServer implements Accepting {
 
   #listen(): Promise<void> {
     const server = this.#server
+    this.#withoutOptions = Infinity
     const { host, port } = this.address
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     server.once('listening', resolve)
     server.once('error', reject)
     server.listen({ port, ...(host === null ? {} : { host }), backlog: BACKLOG })
-    return promise.finally(() => {
-      server.removeListener('listening', resolve)
-      server.removeListener('error', reject)
-    })
+    return promise
+      .then(() => this.#bequeath())
+      .finally(() => {
+        server.removeListener('listening', resolve)
+        server.removeListener('error', reject)
+      })
+  }
+
+  /** Those that wait in the kernel's queue already are as they were made. */
+  #bequeath(): void {
+    const done = bequeathOptions(this.#server, KEEP_ALIVE_DELAY_MS)
+    this.#withoutOptions = done ? BACKLOG + 1 : Infinity
   }
 
   #accept(socket: Socket): void {
     const options = this.#options
+    if (this.#withoutOptions > 0) {
+      this.#withoutOptions--
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
+    }
     const announced = options.expectsAnnouncement?.(socket) === true
     const block = options.gate.admit(socket, options.connections(), announced)
     if (block === null) return
     this.#blocks.set(socket, block)
-    socket.once('close', this.#onSocketClose)
+    socket.on('close', this.#onSocketClose)
     this.#setBuffer(socket, options.bufferBytes())
     options.onConnection(socket)
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { AcceptedPeer } from '../http/accepted-peer.ts'
 import { PassingBytes } from '../http/passing-bytes.ts'
 import { pausedReads } from '../http/paused-reads.ts'
@@ -14,6 +15,7 @@ export class TcpClient implements TcpDownstream {
   readonly #socket: Socket
   readonly #passing: PassingBytes
   #handler: TcpDownstreamHandler | null
+  #ended: boolean
 
   /** `connection`: who is there, when that is known already (a ClientHello was read). */
   constructor(
@@ -23,6 +25,7 @@ export class TcpClient implements TcpDownstream {
     this.#socket = socket
     this.#passing = new PassingBytes(socket)
     this.#handler = null
+    this.#ended = false
     this.connection = connection
   }
 
@@ -36,7 +39,10 @@ export class TcpClient implements TcpDownstream {
     // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
     socket.on('data', onData)
     readShared(socket, onData)
-    socket.on('end', () => handler.onClientEnd())
+    socket.on('end', () => {
+      this.#ended = true
+      handler.onClientEnd()
+    })
     socket.on('drain', () => {
       this.#passing.settle()
       handler.onClientDrain()
@@ -52,7 +58,11 @@ export class TcpClient implements TcpDownstream {
   }
 
   end(): void {
-    this.#socket.end()
+    const socket = this.#socket
+    // The client has ended too and the kernel has every byte: closing says so as well as a shutdown.
+    if (this.#ended && socket.writableLength === 0 && !(socket instanceof TLSSocket))
+      socket.destroy()
+    else socket.end()
   }
 
   pause(): void {

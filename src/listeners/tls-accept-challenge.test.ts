@@ -29,7 +29,7 @@ const tls: ServerTlsPlan = {
   ciphers: null,
   alpn: ['h2', 'http/1.1'],
 }
-const http = { name: 'none', hosts: new HostTable<never>([]), gateways: [] }
+const http = { name: 'none', hosts: new HostTable<never>([]), gateways: [], authenticator: null }
 const chain = new TlsChainPlan({ name: 'own', gateway: 'default/gw', hosts: ['*'], tls, http })
 
 let server: Server

@@ -34,7 +34,7 @@ function chainOf(name: string, changes: Partial<ServerTlsPlan> = {}): TlsChainPl
       alpn: ['h2', 'http/1.1'],
       ...changes,
     },
-    http: { name, hosts: new HostTable([]), gateways: [] },
+    http: { name, hosts: new HostTable([]), gateways: [], authenticator: null },
   })
 }
 

@@ -134,7 +134,7 @@ export class AcmeService implements IssuedCertificates {
     if (settings.store !== 'redis') return new FolderStore(settings.store.folder, Date.now)
     if (redisUrl === null) return null
     const topology = parseRedisUrl(redisUrl)
-    const scripts = connectScripts(topology, (error) => {
+    const scripts = connectScripts(topology, 'tidegate-acme', (error) => {
       log.debug(`ACME store: ${error.message}`)
     })
     return new RedisStore(scripts, topology.prefix)

@@ -119,6 +119,7 @@ export class AdminView implements AdminState {
         settings,
         problems,
         live: true,
+        addressRefusal: (host, port) => this.#gateway.egressRefusal(host, port),
         get bound() {
           return boundNow()
         },

@@ -2,12 +2,14 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { compileSnapshot } from '../compile/compile.ts'
 import { type CompileInput, type CompileSettings, settingsOf } from '../compile/compile-input.ts'
+import { CompileMemory } from '../compile/compile-memory.ts'
 import type { EgressControlSettings } from '../compile/egress/egress-control-settings.ts'
 import { type LimitFlags, NO_LIMIT_FLAGS } from '../compile/limits/limit-table.ts'
 import { findMeshConfig, type MeshConfigSpec, parseMeshConfig } from '../config/mesh-config.ts'
 import { type Problem, unplacedProblem } from '../config/problems.ts'
 import type { ResourceSet } from '../config/resource-set.ts'
 import { type LoadCounts, ResourceStore, type SourceFile } from '../config/store.ts'
+import type { AuthenticatorFactory } from '../filters/authenticator.ts'
 import type { ConfigMapView, FilterFactory } from '../filters/filter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
@@ -33,7 +35,10 @@ export interface ConfigurationOptions {
   /** Folder with the workload's certificate; absent: /etc/certs. */
   readonly meshCertificates?: string
   readonly egressControl?: EgressControlSettings
+  /** Addresses of `--egress`; empty: the MeshConfig tells whether there is one; absent: it is open. */
+  readonly egress?: readonly unknown[]
   readonly filterFactories: readonly FilterFactory[]
+  readonly authenticators: AuthenticatorFactory
 }
 
 export interface LoadedConfiguration {
@@ -51,6 +56,7 @@ export interface LoadedConfiguration {
 export class Configuration {
   readonly #options: ConfigurationOptions
   readonly #store: ResourceStore
+  readonly #memory = new CompileMemory()
   #mesh: MeshConfigSpec | null = null
   #last: LoadedConfiguration | null = null
   #extras = ''
@@ -77,6 +83,7 @@ export class Configuration {
     this.#unfinished = true
     const input: CompileInput = {
       set: loaded.set,
+      memory: this.#memory,
       generation: (this.#last?.snapshot.generation ?? 0) + 1,
       ownLabels: this.#options.labels,
       namespace: this.#options.namespace,
@@ -87,9 +94,11 @@ export class Configuration {
       compat: this.#options.compat,
       limits: this.#options.limits ?? NO_LIMIT_FLAGS,
       filterFactories: this.#options.filterFactories,
+      authenticators: this.#options.authenticators,
       rateLimitConfigs: descriptors,
       trustedProxies: this.#options.trustedProxies ?? [],
       ...(this.#options.egressControl === undefined ? {} : { egress: this.#options.egressControl }),
+      egressOpen: this.#options.egress === undefined || this.#options.egress.length > 0,
       ...(this.#options.meshCertificates === undefined
         ? {}
         : { meshCertificates: this.#options.meshCertificates }),

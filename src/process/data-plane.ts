@@ -21,6 +21,7 @@ import type { RefusalCounter } from '../telemetry/refusal-counter.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { type CertificateFault, ServerContexts } from '../tls/server-context.ts'
 import { AddressGuard } from '../upstream/address-guard.ts'
+import { literalRefusal } from '../upstream/literal-refusal.ts'
 import { Resolver } from '../upstream/resolver.ts'
 import { type BoundListener, boundListeners } from './bound-listeners.ts'
 import type { Logger } from './log.ts'
@@ -44,6 +45,8 @@ export class DataPlane {
   readonly #listeners: ListenerSet
   readonly #egress: EgressListener[] = []
   readonly #guards: readonly AddressGuard[]
+  /** Why the egress proxy dials no such undeclared host, told without a lookup; null: it may. */
+  readonly egressRefusal: (host: string, port: number) => string | null
 
   constructor(
     options: RunOptions,
@@ -66,6 +69,7 @@ export class DataPlane {
     this.#registry = new ClusterRegistry({ resolver, log: (event) => this.#logClusterEvent(event) })
     this.#registry.install(parts.snapshot.clusters)
     const guard = egressGuard(options.egressAllow)
+    this.egressRefusal = (host, port) => literalRefusal(guard, host, port)
     const declaredGuard = egressGuard(EVERYTHING)
     this.#guards = [guard, declaredGuard]
     this.#runtime = new ProxyRuntime({

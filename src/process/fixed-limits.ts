@@ -1,4 +1,7 @@
 import { MAX_DELAYED } from '../../plugins/fault/filter.ts'
+import { MAX_DOCUMENT_BYTES } from '../../plugins/jwt/jwks-fetch.ts'
+import { MAX_TOKEN_CHARS } from '../../plugins/jwt/token.ts'
+import { MAX_CACHED_TOKENS } from '../../plugins/jwt/token-cache.ts'
 import { MAX_BODY_BYTES, MAX_CONNECTIONS, REQUEST_TIMEOUT_MS } from '../admin/http-server.ts'
 import type { FixedLimit } from '../admin/admin-state.ts'
 import { MAX_ADDRESSES_TRIED } from '../clusters/address-race.ts'
@@ -43,7 +46,7 @@ import { MAX_RING_POINTS } from '../clusters/lb/ring-hash.ts'
 import { MAX_AUTO_ADDRESSES } from '../dns/auto-addresses.ts'
 import { MAX_WHOLE_ANSWER_BYTES } from '../http/fastify-relay.ts'
 import { FLOOD_MEMORY_MS, MAX_CLIENTS } from '../http/h2-flood-memory.ts'
-import { MAX_OWN_BUFFERS, MAX_SPARE_BUFFERS } from '../http/read-buffers.ts'
+import { MAX_EARLY_BUFFERS, MAX_OWN_BUFFERS, MAX_SPARE_BUFFERS } from '../http/read-buffers.ts'
 import { KEPT_HANDSHAKES } from '../listeners/failed-handshakes.ts'
 import { MAX_CREDENTIALS_LENGTH } from '../proxy/egress-client.ts'
 import { MAX_HOPS, MAX_REQUEST_ID_LENGTH } from '../proxy/forwarded-headers.ts'
@@ -131,8 +134,9 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed(
     'read-buffers',
     MAX_OWN_BUFFERS,
-    'Streaming sockets with a read buffer of 64 KiB of their own; others share one.',
+    'Streaming sockets with a read buffer of 80 KiB of their own; others share one.',
   ),
+  fixed('early-read-buffers', MAX_EARLY_BUFFERS, 'Those of them that have not read anything yet.'),
   fixed('spare-read-buffers', MAX_SPARE_BUFFERS, 'Such buffers kept for the next socket.'),
   fixed(
     'plugin-whole-answer-bytes',
@@ -211,6 +215,9 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed('dns-auto-addresses', MAX_AUTO_ADDRESSES, 'Hosts that --dns makes up addresses for.'),
   fixed('dns-server-udp-bytes', MAX_PAYLOAD_BYTES, 'An answer of --dns by UDP.'),
   fixed('delayed-requests', MAX_DELAYED, 'Requests that injected faults delay at one time.'),
+  fixed('jwt-length', MAX_TOKEN_CHARS, 'Characters of a token that is looked at.'),
+  fixed('jwt-cached-tokens', MAX_CACHED_TOKENS, 'Verified tokens remembered for each rule.'),
+  fixed('jwks-bytes', MAX_DOCUMENT_BYTES, 'Keys of tokens that are fetched.'),
   fixed('mirror-requests', MAX_SHADOWS, 'Mirrored requests under way at one time.'),
   fixed('mirror-held-bytes', MAX_BACKLOG_BYTES, 'Body held back for one slow mirrored request.'),
   fixed('mirror-held-bytes-total', MAX_SHADOW_BYTES, 'The same for all of them together.'),

@@ -4,11 +4,10 @@ import type { LoadOutcome } from '../admin/admin-state.ts'
 import type { RunningServer } from '../admin/http-server.ts'
 import { startStatusServer } from '../admin/status-server.ts'
 import type { ClusterDescription } from '../clusters/description.ts'
-import type { MeshConfigSpec } from '../config/mesh-config.ts'
 import type { Problem } from '../config/problems.ts'
 import { type FileSource, startFileSource } from '../config/sources/file/file-source.ts'
 import type { SourceFile } from '../config/store.ts'
-import { type BindAddress, formatBindAddress } from '../listeners/bind-address.ts'
+import { formatBindAddress } from '../listeners/bind-address.ts'
 import type { RecordedHandshake } from '../listeners/failed-handshakes.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { EgressActivity } from '../telemetry/egress-watch.ts'
@@ -20,6 +19,7 @@ import { BuiltInFilters } from './built-in-filters.ts'
 import { Configuration, type LoadedConfiguration } from './configuration.ts'
 import { DataPlane } from './data-plane.ts'
 import { DnsService } from './dns-service.ts'
+import { egressAddresses } from './egress-addresses.ts'
 import { EgressWatching } from './egress-watching.ts'
 import type { Logger } from './log.ts'
 import { Observability } from './observability.ts'
@@ -74,9 +74,8 @@ export class Gateway {
       ...(options.rateLimitMode === undefined ? {} : { mode: options.rateLimitMode }),
       serves: options.rateLimitServer !== undefined,
     })
-    const { factories, faults, rateLimit } = this.#filters
-    this.rateLimits = new RateLimitDesk(rateLimit, () => this.snapshot, log)
-    this.#configuration = new Configuration({ ...options, filterFactories: factories })
+    this.rateLimits = new RateLimitDesk(this.#filters.rateLimit, () => this.snapshot, log)
+    this.#configuration = new Configuration({ ...options, ...this.#filters.compilers })
     this.#problemLog = new ProblemLog(log)
     this.#observability = new Observability({
       version,
@@ -84,9 +83,7 @@ export class Gateway {
       accessLogFd: options.accessLogFd,
       log,
       clusters: () => this.describeClusters(),
-      faults: faults.stats,
-      rateLimits: () => rateLimit.stats.rules,
-      rateLimitStore: () => rateLimit.storeStatus(),
+      ...this.#filters.counts,
       egress: new EgressWatching({
         ledger: options.egressLedger ?? null,
         reportOnly: options.egressControl?.reportOnly ?? false,
@@ -152,7 +149,7 @@ export class Gateway {
     this.#dataPlane.watchEgress(this.#observability.egress.watch)
     this.#dataPlane.protect(this.#admin?.port, this.#status?.port)
     await this.certificates.acme.prepare(loaded.snapshot)
-    await this.#dataPlane.start(this.#egressAddresses(loaded.mesh))
+    await this.#dataPlane.start(egressAddresses(this.#options, loaded.mesh))
     this.#dns = await DnsService.start(this.#options, loaded, this.#log)
     this.#dns?.publish(this.#observability.metrics)
     this.#dataPlane.protect(this.#dns?.port)
@@ -161,12 +158,6 @@ export class Gateway {
     await this.#watchSettings()
     this.#state = 'ready'
     this.#logReady(performance.now() - began)
-  }
-
-  #egressAddresses(mesh: MeshConfigSpec): readonly BindAddress[] {
-    if (this.#options.egress.length > 0) return this.#options.egress
-    const port = mesh.proxyHttpPort ?? 0
-    return port === 0 ? [] : [{ host: null, port }]
   }
 
   /** Status and admin come first: what goes on during the start can be watched. */
@@ -293,6 +284,11 @@ export class Gateway {
   /** What the egress proxy decided of late. */
   get egressActivity(): EgressActivity {
     return this.#observability.egress.watch.activity()
+  }
+
+  /** Why the egress proxy dials no such undeclared host, told without a lookup; null: it may. */
+  egressRefusal(host: string, port: number): string | null {
+    return this.#dataPlane === null ? null : this.#dataPlane.egressRefusal(host, port)
   }
 
   /** TLS connections that were not served of late, newest first. */

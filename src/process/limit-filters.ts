@@ -1,6 +1,7 @@
 import { tablesOf } from '../explain/gateway-listener.ts'
 import type { Filter } from '../filters/filter.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
+import { egressTablesOf } from '../snapshot/egress-plan.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 
 /** Every filter of every route of a snapshot, once. */
@@ -14,9 +15,10 @@ export function filtersOf({ listeners, egress }: Snapshot): readonly Filter[] {
   for (const { hosts } of listeners.flatMap(tablesOf)) {
     for (const [, virtualHost] of hosts.entries) add(virtualHost)
   }
-  for (const table of egress.http.values())
-    for (const [, virtualHost] of table.entries) add(virtualHost)
-  for (const { virtualHost } of egress.addresses) add(virtualHost)
+  for (const { http, addresses } of egressTablesOf(egress)) {
+    for (const table of http.values()) for (const [, virtualHost] of table.entries) add(virtualHost)
+    for (const { virtualHost } of addresses) add(virtualHost)
+  }
   add(egress.unknownHost)
   add(egress.control?.allowAny ?? null)
   return [...filters]

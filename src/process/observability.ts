@@ -10,6 +10,7 @@ import { compileFormat } from '../telemetry/log-format.ts'
 import { LogSink } from '../telemetry/log-sink.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { FaultCounts } from '../telemetry/fault-stats.ts'
+import type { JwtCounts } from '../telemetry/jwt-stats.ts'
 import type { RateLimitCounts } from '../telemetry/rate-limit-stats.ts'
 import type { RateLimitStoreState } from '../telemetry/rate-limit-store.ts'
 import type { MirrorStats } from '../telemetry/mirror-stats.ts'
@@ -43,6 +44,7 @@ export class Observability {
     certificates: () => readonly CertificateExpiry[]
     acme: () => AcmeCounts
     faults: FaultCounts
+    jwt: JwtCounts
     rateLimits: () => readonly RateLimitCounts[]
     rateLimitStore: () => RateLimitStoreState
     egress: EgressWatching
@@ -65,6 +67,7 @@ export class Observability {
       certificates: options.certificates,
       acme: options.acme,
       faults: options.faults,
+      jwt: options.jwt,
       rateLimits: options.rateLimits,
       rateLimitStore: options.rateLimitStore,
       egress: (registry) => egress.counts.publish(registry, egress.ledger, egress.reportOnly),

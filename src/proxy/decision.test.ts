@@ -23,6 +23,7 @@ const routes = [route('first', '/a'), route('longer', '/a/b')]
 const server = {
   name: 'http.80',
   gateways: [],
+  authenticator: null,
   hosts: new HostTable([
     ['a.test', new VirtualHost('a.test:80', routes, false)],
     ['secure.test', new VirtualHost('secure.test:80', routes, true)],

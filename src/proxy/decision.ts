@@ -82,10 +82,19 @@ export function decideHttp(
   server: HttpServerPlan,
   misdirected: ((authority: string) => boolean) | null,
 ): Route | NoRoute {
+  const refused = refusedAtServer(request, misdirected)
+  if (refused !== null) return refused
+  const virtualHost = server.hosts.lookup(request.authority)
+  return virtualHost === null ? UNKNOWN_HOST : decideIn(virtualHost, request)
+}
+
+/** What is refused on a Gateway server whoever asks; null lets the request go on. */
+export function refusedAtServer(
+  request: Request,
+  misdirected: ((authority: string) => boolean) | null,
+): NoRoute | null {
   const refused = refusedOutright(request)
   if (refused !== null) return refused
   if (request.method === 'CONNECT') return CONNECT
-  if (misdirected !== null && misdirected(request.authority)) return MISDIRECTED
-  const virtualHost = server.hosts.lookup(request.authority)
-  return virtualHost === null ? UNKNOWN_HOST : decideIn(virtualHost, request)
+  return misdirected !== null && misdirected(request.authority) ? MISDIRECTED : null
 }

@@ -3,8 +3,8 @@ import { Headers } from '../http/headers.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import { declarationOf, identifyClient } from './egress-client.ts'
 import type { EgressClient, OutboundPolicy } from '../snapshot/egress-control.ts'
-import type { EgressPlan } from '../snapshot/egress-plan.ts'
-import type { KnownTunnel } from './egress-decision.ts'
+import type { EgressPlan, EgressTables } from '../snapshot/egress-plan.ts'
+import { knownHost, type KnownTunnel } from './egress-decision.ts'
 import type { EgressExchange } from './egress-exchange.ts'
 import { BLACK_HOLE } from './egress-refusal.ts'
 import { sendLocalReply } from './local-reply.ts'
@@ -23,7 +23,15 @@ export function admitClient(exchange: EgressExchange, credentials: string | null
   }
   exchange.client = client
   exchange.policy = policyFor(exchange.plan, client)
+  exchange.tables = tablesFor(exchange.plan, client)
   return true
+}
+
+/** What is declared, as the namespace of this client sees it. */
+export function tablesFor(plan: EgressPlan, { namespace }: EgressClient): EgressTables {
+  const { control } = plan
+  if (control === null || control.tables === null || namespace === '') return plan
+  return control.tables.get(namespace) ?? control.tables.get('') ?? plan
 }
 
 export function policyFor(plan: EgressPlan, { scope }: EgressClient): OutboundPolicy {
@@ -52,6 +60,8 @@ function refuseClient(exchange: EgressExchange, asksForCredentials: boolean): vo
 export interface EgressAsk {
   readonly plan: EgressPlan
   readonly client: EgressClient
+  /** The client's. */
+  readonly tables: EgressTables
   /** The client's: its Sidecar's, else the mesh's. */
   readonly policy: OutboundPolicy
   readonly askedHost: string
@@ -97,12 +107,24 @@ export function hidingRule(ask: EgressAsk, found: VirtualHost | null): string {
   return scope.sees(route.origin.namespace, ask.askedHost, ask.port) ? '' : scope.name
 }
 
+/** The VirtualService that declares the asked host to others than this client, or ''. */
+export function hidingExport({ plan, tables, askedHost, port }: EgressAsk): string {
+  const found = tables === plan ? null : knownHost(plan, askedHost, port)
+  const route = found === null ? undefined : found.routes[0]
+  if (route === undefined || route.origin.kind !== 'VirtualService') return ''
+  return exportToOf(route.origin)
+}
+
 /** The virtual host unless something hides it from the client: then nobody declares it. */
 export function visibleHost(
   exchange: EgressExchange,
   found: VirtualHost | null,
 ): VirtualHost | null {
-  if (found === null || !mayHide(exchange)) return found
+  if (found === null) {
+    exchange.hiddenBy = hidingExport(exchange)
+    return null
+  }
+  if (!mayHide(exchange)) return found
   exchange.hiddenBy = hidingRule(exchange, found)
   return exchange.hiddenBy === '' ? found : null
 }

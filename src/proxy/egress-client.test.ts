@@ -28,6 +28,7 @@ const CONTROL: EgressControl = {
   refuseUnknown: false,
   namespace: 'istio-system',
   hasAudiences: false,
+  tables: null,
   declarations: new Map(),
   addresses: [],
   workloads: new Map([['10.0.0.7', POD]]),

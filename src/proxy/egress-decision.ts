@@ -4,7 +4,7 @@ import type { ClusterPlan } from '../clusters/plan.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { EgressTunnelSettings } from '../snapshot/connection-settings.ts'
-import type { EgressPlan, TunnelRule } from '../snapshot/egress-plan.ts'
+import type { EgressTables, TunnelRule } from '../snapshot/egress-plan.ts'
 import { PASSTHROUGH } from './egress-refusal.ts'
 
 const HTTP_PORT = 80
@@ -23,11 +23,11 @@ export function askedPort(authority: string, connect: boolean, originalPort: num
 }
 
 /** The virtual host that a resource declares for `host` on `port`, or null: an unknown host. */
-export function knownHost(plan: EgressPlan, host: string, port: number): VirtualHost | null {
-  const table = plan.http.get(port)
+export function knownHost(tables: EgressTables, host: string, port: number): VirtualHost | null {
+  const table = tables.http.get(port)
   const found = table === undefined ? null : table.find(host)
   if (found !== null || isIP(host) === 0) return found
-  for (const entry of plan.addresses) {
+  for (const entry of tables.addresses) {
     if (entry.port === port && entry.virtualHost !== null && entry.cidr.contains(host)) {
       return entry.virtualHost
     }
@@ -49,23 +49,23 @@ export interface KnownTunnel {
 }
 
 /** null: nobody declared the host on this port. */
-export function knownTunnel(plan: EgressPlan, host: string, port: number): KnownTunnel | null {
-  const rules = plan.tunnelRules.get(port)
+export function knownTunnel(tables: EgressTables, host: string, port: number): KnownTunnel | null {
+  const rules = tables.tunnelRules.get(port)
   const rule = rules === undefined ? null : rules.find(host)
   if (rule !== null) {
     const split = rule.destinations.length > 0
     const guarded = !split && rule.name.includes('*')
-    const serverNames = declaredNames(plan, host, port)
+    const serverNames = declaredNames(tables, host, port)
     return { name: rule.name, cluster: null, rule: split ? rule : null, guarded, serverNames }
   }
-  const table = plan.tunnels.get(port)
+  const table = tables.tunnels.get(port)
   const found = table === undefined ? null : table.find(host)
   if (found !== null) {
-    const serverNames = declaredNames(plan, host, port)
+    const serverNames = declaredNames(tables, host, port)
     return { name: found.name, cluster: found, rule: null, guarded: false, serverNames }
   }
   if (isIP(host) === 0) return null
-  for (const entry of plan.addresses) {
+  for (const entry of tables.addresses) {
     if (entry.port !== port || !entry.cidr.contains(host)) continue
     const { cluster, serverNames } = entry
     const name = cluster === null ? PASSTHROUGH : cluster.name
@@ -74,8 +74,8 @@ export function knownTunnel(plan: EgressPlan, host: string, port: number): Known
   return null
 }
 
-function declaredNames(plan: EgressPlan, host: string, port: number): HostTable<string> | null {
-  const table = plan.serverNames.get(port)
+function declaredNames(tables: EgressTables, host: string, port: number): HostTable<string> | null {
+  const table = tables.serverNames.get(port)
   return table === undefined ? null : table.find(host)
 }
 

@@ -6,7 +6,7 @@ import {
   type OutboundPolicy,
   UNKNOWN_CLIENT,
 } from '../snapshot/egress-control.ts'
-import type { EgressPlan } from '../snapshot/egress-plan.ts'
+import type { EgressPlan, EgressTables } from '../snapshot/egress-plan.ts'
 import { declarationOf } from './egress-client.ts'
 import type { EgressKind, EgressRecord, EgressVerdict } from './egress-record.ts'
 import { ADDRESS_REFUSED, BLACK_HOLE } from './egress-refusal.ts'
@@ -30,6 +30,8 @@ export class EgressExchange extends Exchange implements EgressRecord {
   readonly kind: EgressKind
   readonly askedHost: string
   client: EgressClient
+  /** The client's. */
+  tables: EgressTables
   policy: OutboundPolicy
   hiddenBy: string
   /** It got as far as the question whether somebody declares the host. */
@@ -45,6 +47,7 @@ export class EgressExchange extends Exchange implements EgressRecord {
     else this.kind = this.request.method === 'CONNECT' ? 'connect' : 'http'
     this.askedHost = host
     this.client = UNKNOWN_CLIENT
+    this.tables = this.plan
     this.policy = this.plan.policy
     this.hiddenBy = ''
     this.judged = false

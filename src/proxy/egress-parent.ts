@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { Headers } from '../http/headers.ts'
-import { canonicalAddress } from '../upstream/canonical-address.ts'
+import { literalRefusal } from '../upstream/literal-refusal.ts'
 import { tunnelRequest, WrappedTunnel } from '../upstream/wrapped-tunnel.ts'
 import { undeclaredHost } from './egress-access.ts'
 import type { EgressExchange } from './egress-exchange.ts'
@@ -11,7 +11,8 @@ import { sendLocalReply } from './local-reply.ts'
 export function takeParent(exchange: EgressExchange): boolean {
   const { parent } = exchange.plan
   if (parent === null) return true
-  const refused = refusedLiteral(exchange)
+  // The parent resolves names itself; an address is judged as if we dialled it.
+  const refused = literalRefusal(exchange.runtime.passthrough, exchange.askedHost, exchange.port)
   if (refused !== null) {
     refuseAddress(exchange, refused)
     return false
@@ -38,14 +39,4 @@ export function connectThroughParent(exchange: EgressExchange, host: string, por
   if (via !== null) request.headers.add('via', via)
   const tunnel = new WrappedTunnel(exchange, cluster.plan.limits.connectTimeoutMs)
   exchange.attempt = tunnel.begin(cluster.startRequest(request, tunnel, exchange))
-}
-
-/** The parent resolves names itself; an address is judged as if we dialled it. */
-function refusedLiteral(exchange: EgressExchange): string | null {
-  const { askedHost, port } = exchange
-  const isLocal = askedHost === 'localhost' || askedHost.endsWith('.localhost')
-  const address = isLocal ? '127.0.0.1' : canonicalAddress(askedHost)
-  if (address === null) return null
-  const what = exchange.runtime.passthrough.refusal(address, port)
-  return what === null ? null : `address ${address} (${what}) is not allowed`
 }

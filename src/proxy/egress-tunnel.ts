@@ -45,7 +45,7 @@ export function connectTo(
 ): void {
   // HTTP/1.1 holds back what follows the head until the tunnel opens; HTTP/2 does not.
   if (exchange.request.protocol === 'HTTP/2') exchange.downstream.pauseRequestBody()
-  const declared = visibleTunnel(exchange, knownTunnel(plan, host, port))
+  const declared = visibleTunnel(exchange, knownTunnel(exchange.tables, host, port))
   exchange.declared = declared !== null
   if (declared === null && !passesUndeclared(exchange)) {
     if (!refuseHidden(exchange)) refuseEgress(exchange, host)

@@ -15,7 +15,7 @@ import { refuseLoop } from './egress-refusal.ts'
 import { connectTo } from './egress-tunnel.ts'
 import { wayOf } from './egress-way.ts'
 import { takeRoute } from './filter-chain.ts'
-import { answerWithoutRoute } from './http.ts'
+import { answerWithoutRoute } from './no-route-reply.ts'
 import { ownEgressHeaders } from './own-headers.ts'
 import type { ProxyRuntime } from './runtime.ts'
 import { addVia, wentInCircles } from './via.ts'
@@ -53,7 +53,7 @@ export function handleEgress(runtime: ProxyRuntime, downstream: DownstreamExchan
     connectTo(exchange, plan, host, asked)
     return
   }
-  const known = visibleHost(exchange, knownHost(plan, host, asked))
+  const known = visibleHost(exchange, knownHost(exchange.tables, host, asked))
   if (known === null && refuseHidden(exchange)) return
   exchange.declared = known !== null
   exchange.declaredByName = known !== null && !known.name.startsWith('*')

@@ -2,6 +2,7 @@ import type { ClusterAttempt } from '../clusters/attempt.ts'
 import type { Cluster } from '../clusters/cluster.ts'
 import type { PickContext } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
+import type { Claims } from '../base/claims.ts'
 import type { FilterExchange, ResponseEditor, UpstreamObserver, Waiter } from '../filters/filter.ts'
 import type {
   AbortReason,
@@ -15,6 +16,8 @@ import type { Destination, Route } from '../routing/route.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import type { UpstreamAttempt, UpstreamHandler, UpstreamStream } from '../upstream/transport.ts'
+import { type Arrival, resumeArrival } from './arrival.ts'
+import { endExchange } from './exchange-end.ts'
 import type { ExchangeRecord } from './exchange-record.ts'
 import { abortDetails, abortFlag, answerFailure, cutAnswer } from './failure-reply.ts'
 import { resumeFilters } from './filter-chain.ts'
@@ -22,7 +25,7 @@ import { startClocks } from './forward.ts'
 import { addedCookie, hashCookie, hashQuery, routePreferences } from './hash-key.ts'
 import { sendLocalReply } from './local-reply.ts'
 import { RequestBody } from './request-body.ts'
-import { endTries, retryAfterAnswer, retryAfterFailure, settleRetry } from './retry.ts'
+import { retryAfterAnswer, retryAfterFailure, settleRetry } from './retry.ts'
 import { ownResponseHeaders, relayHead, tellObservers } from './response.ts'
 import { joinFlags } from './response-flags.ts'
 import { openTunnel } from './open-tunnel.ts'
@@ -43,7 +46,8 @@ export class Exchange
   readonly direction: 'ingress' | 'egress'
   readonly connection: DownstreamConnection
   readonly request: Request
-  readonly originalPath: string
+  /** For the log: an authenticator takes credentials out. */
+  originalPath: string
   readonly originalAuthority: string
   readonly startedAtMs: number
   readonly startedMonotonicMs: number
@@ -57,6 +61,8 @@ export class Exchange
   /** Declared by its own name, not by a wildcard: whatever address it resolves to may be dialled. */
   declaredByName: boolean
 
+  /** A route is chosen when the authenticator is done; null: nobody authenticates. */
+  arrival: Arrival | null
   route: Route | null
   destination: Destination | null
   cluster: ClusterPlan | null
@@ -122,6 +128,7 @@ export class Exchange
     this.destinationHost = ''
     this.declared = false
     this.declaredByName = false
+    this.arrival = null
     this.route = null
     this.destination = null
     this.cluster = null
@@ -314,6 +321,10 @@ export class Exchange
 
   // What filters may do.
 
+  get claims(): Claims | null {
+    return this.request.claims
+  }
+
   answer(
     status: number,
     headers: Headers,
@@ -333,7 +344,9 @@ export class Exchange
 
   resume(): void {
     this.waiter = null
-    if (!this.ended) resumeFilters(this)
+    if (this.ended) return
+    if (this.arrival === null) resumeFilters(this)
+    else resumeArrival(this, this.arrival)
   }
 
   editResponse(editor: ResponseEditor): void {
@@ -381,16 +394,6 @@ export class Exchange
   finish(): void {
     if (this.ended) return
     this.ended = true
-    if (this.tries !== null) endTries(this, this.tries)
-    const open = this.tunnel || !this.upstreamEnded || !this.requestEnded
-    if (this.attempt !== null && open) this.attempt.abort()
-    this.waiter?.exchangeEnded()
-    this.waiter = null
-    this.endedMonotonicMs = performance.now()
-    this.runtime.observer?.onExchangeEnd(this)
-    this.attempt = null
-    this.stream = null
-    if (this.body !== null) this.body.close()
-    this.runtime.active--
+    endExchange(this)
   }
 }

@@ -25,7 +25,7 @@ function chain(
     name: host,
     gateway: 'ns/gw',
     hosts: [host],
-    http: { name: host, hosts: new HostTable([]), gateways: [] },
+    http: { name: host, hosts: new HostTable([]), gateways: [], authenticator: null },
     tls: {
       certificates: [certificate],
       minVersion: 'TLSv1.2',

@@ -4,12 +4,15 @@ import type { StringMatcher } from './string-match.ts'
 
 /** One entry of `headers` or `withoutHeaders`. */
 export interface FieldCondition {
-  /** Lower-case. */
+  readonly what: 'header' | 'claim'
+  /** Of a header: lower-case. */
   readonly name: string
   readonly matcher: StringMatcher
   /** withoutHeaders */
   readonly inverted: boolean
   holds(request: Request): boolean
+  /** The value that is asked about, for people; null: the request has none. */
+  read(request: Request): string | null
 }
 
 /** Istio HTTPMatchRequest headers (`inverted` false) and withoutHeaders (true). */
@@ -22,6 +25,7 @@ export function fieldCondition(
 }
 
 class WithField implements FieldCondition {
+  readonly what = 'header'
   readonly matcher: StringMatcher
   readonly inverted = false
   readonly #field: RequestField
@@ -39,10 +43,15 @@ class WithField implements FieldCondition {
     const value = this.#field.read(request)
     return value !== null && this.matcher.matches(value)
   }
+
+  read(request: Request): string | null {
+    return this.#field.read(request)
+  }
 }
 
 /** A missing field counts as the empty string, except for presence: then it must be missing. */
 class WithoutField implements FieldCondition {
+  readonly what = 'header'
   readonly matcher: StringMatcher
   readonly inverted = true
   readonly #field: RequestField
@@ -60,5 +69,9 @@ class WithoutField implements FieldCondition {
     const value = this.#field.read(request)
     if (this.matcher.kind === 'present') return value === null
     return this.matcher.excludes(value ?? '')
+  }
+
+  read(request: Request): string | null {
+    return this.#field.read(request)
   }
 }

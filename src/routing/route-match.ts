@@ -1,4 +1,5 @@
 import type { Request } from '../http/request.ts'
+import { CLAIM_PREFIX, ClaimCondition, claimPathOf } from './claim-condition.ts'
 import { type FieldCondition, fieldCondition } from './field-condition.ts'
 import { QueryCondition } from './query-condition.ts'
 import { compileStringMatch, type StringMatcher, type StringMatchSpec } from './string-match.ts'
@@ -21,11 +22,9 @@ export interface RouteMatchInit {
   readonly scheme: StringMatcher | null
   readonly method: StringMatcher | null
   readonly authority: StringMatcher | null
-  /** Headers and withoutHeaders. */
+  /** Headers and withoutHeaders, claims among them. */
   readonly fields: readonly FieldCondition[]
   readonly queryParams: readonly QueryCondition[]
-  /** A condition that no request fulfils (a JWT claim: tokens are not validated). */
-  readonly never: boolean
 }
 
 /**
@@ -44,7 +43,6 @@ export class RouteMatch {
   readonly authority: StringMatcher | null
   readonly fields: readonly FieldCondition[]
   readonly queryParams: readonly QueryCondition[]
-  readonly never: boolean
 
   constructor(init: RouteMatchInit) {
     const uri = init.uri
@@ -56,7 +54,6 @@ export class RouteMatch {
     this.authority = init.authority
     this.fields = init.fields
     this.queryParams = init.queryParams
-    this.never = init.never
   }
 
   /** Every path, and nothing else asked: such routes stand last when VirtualServices are merged. */
@@ -71,13 +68,11 @@ export class RouteMatch {
       this.method === null &&
       this.authority === null &&
       this.fields.length === 0 &&
-      this.queryParams.length === 0 &&
-      !this.never
+      this.queryParams.length === 0
     )
   }
 
   matches(request: Request): boolean {
-    if (this.never) return false
     if (this.uri !== null && !this.uri.matches(request.path)) return false
     if (this.method !== null && !this.method.matches(request.method)) return false
     if (this.authority !== null && !this.authority.matches(request.authority)) return false
@@ -93,7 +88,6 @@ export class RouteMatch {
 }
 
 const CASE_SENSITIVE = { ignoreCase: false } as const
-const CLAIM_PREFIX = '@request.auth.claims'
 
 /**
  * Compiles a match entry. `errors` names each condition that cannot be compiled (then `match` is
@@ -116,12 +110,16 @@ export function compileRouteMatch(spec: RouteMatchSpec): {
     return null
   }
   const fields: FieldCondition[] = []
-  let never = false
   const addFields = (what: string, map: RouteMatchSpec['headers'], inverted: boolean): void => {
     for (const [name, text] of Object.entries(map ?? {})) {
       const matcher = compile(`${what}["${name}"]`, text)
-      if (name.startsWith(CLAIM_PREFIX)) never = true
-      else if (matcher !== null) fields.push(fieldCondition(name, matcher, inverted))
+      if (matcher === null) continue
+      if (!name.startsWith(CLAIM_PREFIX)) fields.push(fieldCondition(name, matcher, inverted))
+      else {
+        const path = claimPathOf(name)
+        if (path === null) errors.push(`${what}["${name}"] names no claim`)
+        else fields.push(new ClaimCondition(name, path, matcher, inverted))
+      }
     }
   }
   addFields('headers', spec.headers, false)
@@ -138,7 +136,6 @@ export function compileRouteMatch(spec: RouteMatchSpec): {
     authority: compile('authority', spec.authority),
     fields,
     queryParams,
-    never,
   })
   const unconditional = match.kind === 'none' && match.isCatchAll
   return { match: errors.length > 0 || unconditional ? null : match, errors }

@@ -2,6 +2,7 @@ import type { Cidr } from '../base/cidr.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { RouteOrigin } from '../routing/route.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
+import type { EgressTables } from './egress-plan.ts'
 
 export type OutboundPolicy = 'ALLOW_ANY' | 'REGISTRY_ONLY'
 
@@ -22,6 +23,11 @@ export interface EgressControl {
   readonly users: ReadonlyMap<string, EgressUser> | null
   /** Where clients whose namespace is not known count as being: the gateway's. */
   readonly namespace: string
+  /**
+   * What clients see by their namespace, '' for any other (exportTo of VirtualServices and
+   * DestinationRules, DestinationRules of the namespace itself); null: everybody sees the same.
+   */
+  readonly tables: ReadonlyMap<string, EgressTables> | null
   /** Some declaration has an audience. */
   readonly hasAudiences: boolean
   /** The Sidecar for clients of which only the namespace is known; '' is any other namespace. */

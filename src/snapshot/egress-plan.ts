@@ -5,9 +5,11 @@ import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { EgressControl } from './egress-control.ts'
 import type { TcpDestination } from './listener-plan.ts'
 
-/** What the egress proxy knows. Ports are the ones clients ask for (service ports). */
-export interface EgressPlan {
-  readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'
+/**
+ * The declared hosts and where they lead, as some clients see them. Ports are the ones clients ask
+ * for (service ports).
+ */
+export interface EgressTables {
   /**
    * HTTP by port: services, ServiceEntries and mesh-bound VirtualServices. A host that is not in the
    * table of the asked port is unknown, also when another port knows it.
@@ -31,6 +33,11 @@ export interface EgressPlan {
    * is not in it may be asked for under any name.
    */
   readonly serverNames: ReadonlyMap<number, HostTable<HostTable<string>>>
+}
+
+/** What the egress proxy knows; its own tables are for clients of which no namespace is known. */
+export interface EgressPlan extends EgressTables {
+  readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'
   /** MeshConfig.outboundTrafficPolicy.egressProxy: traffic to unknown hosts goes through it; else null. */
   readonly parent: ParentProxy | null
   /** Taken when no known host matched. */
@@ -64,4 +71,21 @@ export interface EgressAddress {
   readonly virtualHost: VirtualHost | null
   /** TLS server names that the declaration has; null: any. */
   readonly serverNames: HostTable<string> | null
+}
+
+/** All tables of a plan, each once: its own and those of clients who see another mesh. */
+export function egressTablesOf(plan: EgressPlan): readonly EgressTables[] {
+  return [plan, ...otherTablesOf(plan).keys()]
+}
+
+/** The tables of clients who see another mesh than the plan's own, with their namespaces; '': any other. */
+export function otherTablesOf(plan: EgressPlan): ReadonlyMap<EgressTables, readonly string[]> {
+  const found = new Map<EgressTables, string[]>()
+  for (const [namespace, tables] of plan.control?.tables ?? []) {
+    if (tables.http === plan.http) continue
+    const namespaces = found.get(tables)
+    if (namespaces === undefined) found.set(tables, [namespace])
+    else namespaces.push(namespace)
+  }
+  return found
 }

@@ -1,4 +1,5 @@
 import type { ClusterPlan } from '../clusters/plan.ts'
+import type { Authenticator } from '../filters/authenticator.ts'
 import type { HostTable } from '../routing/host-table.ts'
 import type { VirtualHost } from '../routing/virtual-host.ts'
 import type { ServerTlsPlan } from '../tls/plan.ts'
@@ -32,6 +33,8 @@ export interface HttpServerPlan {
   readonly hosts: HostTable<VirtualHost>
   /** `namespace/name` of the Gateways pooled here. */
   readonly gateways: readonly string[]
+  /** Who clients are, before a virtual host is looked up; null: no RequestAuthentication applies. */
+  readonly authenticator: Authenticator | null
 }
 
 /** Server chains by SNI: exact, longest wildcard, unrestricted. */

@@ -5,6 +5,7 @@ import { type CertificateExpiry, publishCertificateStats } from './certificate-s
 import { type ClusterStats, publishClusterStats } from './cluster-stats.ts'
 import type { SourceIdentity } from './istio-labels.ts'
 import { type FaultCounts, publishFaultStats } from './fault-stats.ts'
+import { type JwtCounts, publishJwtStats } from './jwt-stats.ts'
 import { type MirrorStats, publishMirrorStats } from './mirror-stats.ts'
 import { publishRateLimitStats, type RateLimitCounts } from './rate-limit-stats.ts'
 import { publishRateLimitStore, type RateLimitStoreState } from './rate-limit-store.ts'
@@ -36,6 +37,8 @@ export interface MetricsOptions {
   readonly mirrorStats?: () => MirrorStats
   /** Counted where faults are injected, read when somebody scrapes; absent: no faults. */
   readonly faults?: FaultCounts
+  /** Counted where tokens are validated; absent: none are. */
+  readonly jwt?: JwtCounts
   /** Publishes what is counted of the egress proxy. */
   readonly egress?: (registry: Registry) => void
   /** Counts of every rate limit rule; absent: nothing is limited. */
@@ -71,6 +74,7 @@ export class Metrics implements ExchangeObserver {
     if (options.acme !== undefined) publishAcmeStats(registry, options.acme)
     if (options.mirrorStats !== undefined) publishMirrorStats(registry, options.mirrorStats)
     if (options.faults !== undefined) publishFaultStats(registry, options.faults)
+    if (options.jwt !== undefined) publishJwtStats(registry, options.jwt)
     if (options.rateLimits !== undefined) publishRateLimitStats(registry, options.rateLimits)
     if (options.rateLimitStore !== undefined) {
       publishRateLimitStore(registry, options.rateLimitStore)

@@ -32,21 +32,22 @@ export class TcpSeriesTable {
   readonly all: TcpSeries[]
   readonly #source: SourceIdentity
   readonly #byDestination: Map<string, Map<string, TcpSeries>>
+  /** The same, found without its name: configurations that follow each other have labels of their own. */
+  readonly #byLabels: WeakMap<DestinationLabels, Map<string, TcpSeries>>
 
   constructor(source: SourceIdentity) {
     this.all = []
     this.#source = source
     this.#byDestination = new Map()
+    this.#byLabels = new WeakMap()
   }
 
   seriesOf(record: ExchangeRecord, flags: string): TcpSeries {
     const destination = destinationOf(record)
-    const { service, serviceName, serviceNamespace } = destination
-    const key = `${service} ${serviceName} ${serviceNamespace}`
-    let byFlags = this.#byDestination.get(key)
+    let byFlags = this.#byLabels.get(destination)
     if (byFlags === undefined) {
-      byFlags = new Map()
-      this.#byDestination.set(key, byFlags)
+      byFlags = this.#named(destination)
+      this.#byLabels.set(destination, byFlags)
     }
     let series = byFlags.get(flags)
     if (series === undefined) {
@@ -60,6 +61,16 @@ export class TcpSeriesTable {
       this.all.push(series)
     }
     return series
+  }
+
+  #named({ service, serviceName, serviceNamespace }: DestinationLabels): Map<string, TcpSeries> {
+    const key = `${service} ${serviceName} ${serviceNamespace}`
+    let byFlags = this.#byDestination.get(key)
+    if (byFlags === undefined) {
+      byFlags = new Map()
+      this.#byDestination.set(key, byFlags)
+    }
+    return byFlags
   }
 }
 

@@ -19,6 +19,8 @@ export class DialTarget {
   /** IP address, an absolute path of a unix socket, or the name that `source` follows. */
   readonly address: string
   readonly port: number
+  /** 4 or 6: `address` is an IP address of that version; 0: it is none. */
+  readonly ipVersion: number
   /** null: clear text. */
   readonly tls: UpstreamContext | null
   /** Host that decides SNI and identity when the TLS plan names none; null in clear text. */
@@ -41,6 +43,7 @@ export class DialTarget {
   }) {
     this.address = init.address
     this.port = init.port
+    this.ipVersion = isIP(init.address)
     this.tls = init.tls
     this.host = init.host
     this.alpn = init.alpn
@@ -85,7 +88,7 @@ export class Dial {
     this.#tcpConnected = false
     this.#over = false
     this.#onError = (error) => this.#fail(this.#classify(error))
-    this.#timer = setTimeout(() => this.#timeOut(), limits.connectTimeoutMs)
+    this.#timer = setTimeout(timeOut, limits.connectTimeoutMs, this)
     this.#socket = this.#open(limits)
   }
 
@@ -98,22 +101,15 @@ export class Dial {
 
   #open(limits: DialLimits): Socket | null {
     const target = this.target
-    const place = placeOf(target)
-    if (place === null) {
+    const options = connectOptions(target, limits)
+    if (options === null) {
       const what = target.source === null ? 'is not an IP address' : 'has no IP address'
       const reason = `${target.address} ${what}`
       return this.#failSoon(failure('dns-failure', reason))
     }
-    const options = {
-      ...place,
-      noDelay: true,
-      keepAlive: limits.tcpKeepaliveMs > 0,
-      keepAliveInitialDelay: limits.tcpKeepaliveMs,
-      highWaterMark: limits.bufferBytes,
-    }
     if (target.tls === null) {
       const socket = connectTcp(options)
-      socket.once('connect', () => {
+      socket.on('connect', () => {
         keepAlive(socket, limits)
         if (target.preface !== null) socket.write(target.preface)
         this.#connected()
@@ -206,7 +202,8 @@ export class Dial {
     this.#listener.onDialConnected(socket, this)
   }
 
-  #timeOut(): void {
+  /** For the timer only. */
+  timeOut(): void {
     const during = this.#tcpConnected ? 'TLS handshake' : 'connect'
     this.#fail(failure('connect-timeout', `${during} timed out`))
   }
@@ -245,6 +242,10 @@ function keepAlive(socket: KeepAliveSocket, limits: DialLimits): void {
   socket.setKeepAlive(true, tcpKeepaliveMs, tcpKeepaliveIntervalMs, tcpKeepaliveProbes)
 }
 
+function timeOut(dial: Dial): void {
+  dial.timeOut()
+}
+
 class IdentityError extends Error {}
 
 /** What Istio's sidecars know their own kind by: they choose mutual TLS and HTTP by these names. */
@@ -266,6 +267,21 @@ function isAgreed(chosen: string | false | null, wanted: string): boolean {
   return typeof chosen === 'string' && MESH_HTTP2.includes(chosen)
 }
 
+/** null: there is no address to connect to. */
+function connectOptions(target: DialTarget, limits: DialLimits): NetConnectOpts | null {
+  const noDelay = true
+  const keepAlive = limits.tcpKeepaliveMs > 0
+  const keepAliveInitialDelay = limits.tcpKeepaliveMs
+  const highWaterMark = limits.bufferBytes
+  const settings = { noDelay, keepAlive, keepAliveInitialDelay, highWaterMark }
+  if (target.ipVersion !== 0) {
+    const { address: host, port } = target
+    return { host, port, ...settings }
+  }
+  const place = placeOf(target)
+  return place === null ? null : { ...place, ...settings }
+}
+
 /**
  * Where the socket goes. A name's addresses are tried one after the other, families in turn, by
  * Node's own Happy Eyeballs (RFC 8305).
@@ -273,7 +289,6 @@ function isAgreed(chosen: string | false | null, wanted: string): boolean {
 function placeOf(target: DialTarget): NetConnectOpts | null {
   const { address, port, source } = target
   if (address.startsWith('/')) return { path: address }
-  if (isIP(address) !== 0) return { host: address, port }
   const candidates = (source?.candidates ?? []).map((text) => ({
     address: text,
     family: isIP(text),

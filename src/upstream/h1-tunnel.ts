@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { resetSocket } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { readShared } from '../http/shared-read.ts'
@@ -36,18 +37,22 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   #over = false
   #error: unknown = null
 
-  /** `idleTimeoutMs` without a byte in either direction destroys the tunnel; 0 for never. */
+  /**
+   * `idleTimeoutMs` without a byte in either direction destroys the tunnel; 0 for never. `remote`:
+   * `address:port` of the peer where that is known, else the socket is asked.
+   */
   constructor(
     socket: Socket,
     idleTimeoutMs: number,
     handler: UpstreamHandler,
     observer: AttemptObserver,
+    remote: string | null = null,
   ) {
     this.#socket = socket
     this.#handler = handler
     this.#observer = observer
     this.#writer = new SocketWriter(socket)
-    this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
+    this.remote = remote ?? socketAddress(socket.remoteAddress, socket.remotePort)
     this.local = socketAddress(socket.localAddress, socket.localPort)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
@@ -58,7 +63,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   start(): void {
     const socket = this.#socket
     socket.on('data', this.#onData)
-    readShared(socket, this.#onData)
+    readShared(socket, this.#onData, true)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('timeout', this.#onTimeout)
@@ -113,8 +118,12 @@ export class TunnelConnection implements UpstreamStream, Ticked {
 
   onTick(): void {
     this.#writer.flush()
-    if (!this.#outputEnded || this.#socket.writableEnded) return
-    this.#socket.end()
+    const socket = this.#socket
+    if (!this.#outputEnded || socket.writableEnded) return
+    // The peer has ended too and the kernel has every byte: closing says so as well as a shutdown.
+    const isWhole = this.#peerEnded && socket.writableLength === 0
+    if (isWhole && !(socket instanceof TLSSocket)) socket.destroy()
+    else socket.end()
     if (this.#peerEnded && !this.#over) this.#finish()
   }
 

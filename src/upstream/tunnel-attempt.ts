@@ -59,10 +59,12 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
     this.#release()
   }
 
-  onDialConnected(socket: Socket): void {
+  onDialConnected(socket: Socket, { target }: Dial): void {
     if (this.#gate !== null) this.#gate.onTunnelConnected(this)
     const { tcpIdleTimeoutMs, maxConnectionDurationMs = 0 } = this.#budget.limits
-    this.#tunnel = new TunnelConnection(socket, tcpIdleTimeoutMs, this.#handler, this)
+    // An IPv4 address is written in one way only.
+    const remote = target.ipVersion === 4 ? this.remote : null
+    this.#tunnel = new TunnelConnection(socket, tcpIdleTimeoutMs, this.#handler, this, remote)
     this.#tunnel.start()
     if (maxConnectionDurationMs > 0 && !this.#over) {
       this.#ageTimer = setTimeout(expire, Math.min(maxConnectionDurationMs, MAX_TIMER_MS), this)

@@ -29,7 +29,7 @@ const stores: Record<string, () => AcmeStore> = {
   redis: () => {
     const topology = parseRedisUrl(redis.url)
     return new RedisStore(
-      connectScripts(topology, () => undefined),
+      connectScripts(topology, 'tidegate-acme', () => undefined),
       topology.prefix,
     )
   },

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseLimits } from '../../src/cli/limit-flags.ts'
-import { StallingBackend } from '../support/stalling-backend.ts'
+import { LARGE_BYTES, StallingBackend } from '../support/stalling-backend.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { waitFor } from '../support/wait.ts'
 import { Authority } from '../../certs/authority.ts'
@@ -101,7 +101,7 @@ describe('a client that does not read a large answer', () => {
     client.on('data', (chunk: Buffer) => (rest += chunk.length))
     client.resume()
     await gone
-    expect(rest).toBeLessThan(4 * 2 ** 20)
+    expect(rest).toBeLessThan(LARGE_BYTES)
   })
 
   test('over HTTP/2 loses its stream; others of the connection go on', async () => {

@@ -1,3 +1,4 @@
+import type { Claims } from '../../src/base/claims.ts'
 import type {
   FilterExchange,
   ResponseEditor,
@@ -12,6 +13,7 @@ import { requestOf, type RequestSketch } from './requests.ts'
 
 export interface ExchangeSketch extends RequestSketch {
   readonly clientAddress?: string
+  readonly claims?: Claims
   readonly clusterName?: string | null
   /** Exchanges of one connection share it; by default each has one of its own. */
   readonly connection?: object
@@ -31,6 +33,7 @@ export interface Outcome {
 export class RecordedExchange implements FilterExchange {
   readonly request: Request
   readonly clientAddress: string
+  claims: Claims | null
   readonly clusterName: string | null
   readonly connection: object
   ended = false
@@ -49,6 +52,7 @@ export class RecordedExchange implements FilterExchange {
   constructor(sketch: ExchangeSketch = {}) {
     this.request = requestOf(sketch)
     this.clientAddress = sketch.clientAddress ?? '192.0.2.1'
+    this.claims = sketch.claims ?? null
     this.clusterName = sketch.clusterName === undefined ? 'outbound|80||web' : sketch.clusterName
     this.connection = sketch.connection ?? {}
     const { promise, resolve } = Promise.withResolvers<Outcome>()

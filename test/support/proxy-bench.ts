@@ -153,7 +153,8 @@ export class ProxyBench implements Disposable {
   ): DownstreamDouble {
     const downstream = new DownstreamDouble(requestOf(sketch), connection)
     const hosts = new HostTable([['*', new VirtualHost('any:80', [route], false)]])
-    handleHttp(this.runtime, downstream, { name: 'http.80', hosts, gateways: [] }, 80, null)
+    const server = { name: 'http.80', hosts, gateways: [], authenticator: null }
+    handleHttp(this.runtime, downstream, server, 80, null)
     return downstream
   }
 

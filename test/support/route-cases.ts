@@ -16,7 +16,7 @@ export async function loadedFrom(yaml: string, path = 'shop.yaml'): Promise<Load
       domain: 'cluster.local',
       meshConfig: null,
       rateLimitConfig: null,
-      filterFactories: filters.factories,
+      ...filters.compilers,
     })
     return configuration.load([{ path, text: yaml, error: null }])
   } finally {

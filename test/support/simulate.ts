@@ -6,12 +6,14 @@ import type { Problem } from '../../src/config/problems.ts'
 import { ResourceStore } from '../../src/config/store.ts'
 import type { Request } from '../../src/http/request.ts'
 import { decideIn, NoRoute } from '../../src/proxy/decision.ts'
+import { tablesFor } from '../../src/proxy/egress-access.ts'
 import { knownHost, knownTunnel } from '../../src/proxy/egress-decision.ts'
 import { servingChain, sharesCertificates } from '../../src/proxy/misdirected.ts'
 import { httpsLocation } from '../../src/routing/redirect.ts'
 import type { Route } from '../../src/routing/route.ts'
 import type { VirtualHost } from '../../src/routing/virtual-host.ts'
 import type { ListenerPlan, TcpServerPlan } from '../../src/snapshot/listener-plan.ts'
+import { UNKNOWN_CLIENT } from '../../src/snapshot/egress-control.ts'
 import type { Snapshot } from '../../src/snapshot/snapshot.ts'
 import { requestOf } from './requests.ts'
 
@@ -119,19 +121,21 @@ export class Simulation {
     return routed(name, hosts.lookup(authority), request, call.port)
   }
 
-  /** An absolute-form request to the egress proxy. */
-  egress(call: Call): Outcome {
+  /** An absolute-form request to the egress proxy; `namespace` is the client's, '' for nobody known. */
+  egress(call: Call, namespace = ''): Outcome {
     const { egress } = this.snapshot
+    const tables = tablesFor(egress, { ...UNKNOWN_CLIENT, namespace })
     const request = requestFor(call, 'http')
     const { host } = splitHostPort(request.authority)
-    const known = knownHost(egress, host, call.port)
+    const known = knownHost(tables, host, call.port)
     return routed(String(call.port), known ?? egress.unknownHost, request, call.port)
   }
 
   /** CONNECT to the egress proxy: a cluster, shares, `asked host`, `passthrough` or `refused`. */
-  connect(host: string, port: number): string {
+  connect(host: string, port: number, namespace = ''): string {
     const { egress } = this.snapshot
-    const known = knownTunnel(egress, host, port)
+    const tables = tablesFor(egress, { ...UNKNOWN_CLIENT, namespace })
+    const known = knownTunnel(tables, host, port)
     if (known === null) return egress.policy === 'ALLOW_ANY' ? 'passthrough' : 'refused'
     if (known.rule !== null) return sharesOf(known.rule)
     return known.cluster?.name ?? 'asked host'

@@ -2,10 +2,11 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { okAnswer } from './recording-backend.ts'
 
 const PART = 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it'
-/** More than the kernel's buffers between two sockets hold. */
-const LARGE_BYTES = 4 * 2 ** 20
+/** More than the kernel's buffers between two sockets hold: 4 MiB to send (tcp_wmem) and what comes on top. */
+export const LARGE_BYTES = 8 * 2 ** 20
 /** More than the gateway holds for one stream. */
 const MEDIUM_BYTES = 2 ** 18
+const BODY = Buffer.alloc(LARGE_BYTES, 97)
 
 /**
  * A backend for clients that leave: `/silent` is never answered, `/part` answered in part,
@@ -67,5 +68,5 @@ export class StallingBackend implements AsyncDisposable {
 
 function sendBytes(socket: Socket, bytes: number): void {
   socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\n\r\n`)
-  socket.write(Buffer.alloc(bytes, 97))
+  socket.write(BODY.subarray(0, bytes))
 }

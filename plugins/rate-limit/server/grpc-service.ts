@@ -1,10 +1,9 @@
-import {
-  type handleUnaryCall,
-  type sendUnaryData,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  status,
-  type UntypedServiceImplementation,
+import type {
+  handleUnaryCall,
+  sendUnaryData,
+  ServerUnaryCall,
+  ServiceDefinition,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import {
   decodeHealthRequest,
@@ -40,6 +39,11 @@ export const HEALTH_METHODS: ServiceDefinition = {
   watch: method(HEALTH_WATCH, true),
 }
 
+/** gRPC status codes. */
+const INVALID_ARGUMENT = 3
+const NOT_FOUND = 5
+const UNAVAILABLE = 14
+
 type Call = ServerUnaryCall<Buffer, Buffer>
 
 /** One caller of ShouldRateLimit. */
@@ -57,10 +61,10 @@ class GrpcAsker implements Asker {
   }
 
   unavailable(): void {
-    this.refuse(status.UNAVAILABLE, 'the counters cannot be reached')
+    this.refuse(UNAVAILABLE, 'the counters cannot be reached')
   }
 
-  refuse(code: status, details: string): void {
+  refuse(code: number, details: string): void {
     if (!this.#call.cancelled) this.#done({ code, details })
   }
 }
@@ -74,7 +78,7 @@ export function rateLimitHandlers(decider: Decider): UntypedServiceImplementatio
       typeof request === 'string'
         ? request
         : decider.ask(request, answerTimeMs(remainingMs(call)), asker)
-    if (wrong !== null) asker.refuse(status.INVALID_ARGUMENT, wrong)
+    if (wrong !== null) asker.refuse(INVALID_ARGUMENT, wrong)
   }
   return { shouldRateLimit }
 }
@@ -90,7 +94,7 @@ export function healthHandlers(health: Health): UntypedServiceImplementation {
     const service = decodeHealthRequest(call.request)
     const state = service === null ? SERVICE_UNKNOWN : health.statusOf(service)
     if (state === SERVICE_UNKNOWN) {
-      done({ code: status.NOT_FOUND, details: 'no such service' })
+      done({ code: NOT_FOUND, details: 'no such service' })
     } else done(null, messageOf(encodeHealthResponse(state)))
   }
   return { check, watch: (call: Parameters<Health['watch']>[0]) => health.watch(call) }

@@ -1,4 +1,4 @@
-import { type ServerWritableStream, status } from '@grpc/grpc-js'
+import type { ServerWritableStream } from '@grpc/grpc-js'
 import {
   decodeHealthRequest,
   encodeHealthResponse,
@@ -11,6 +11,10 @@ import { messageOf } from '../wire/proto-bytes.ts'
 
 /** Names that may be asked for: the server, and the one service it has. */
 const SERVICES: readonly string[] = ['', 'envoy.service.ratelimit.v3.RateLimitService']
+
+/** gRPC status codes. */
+const INVALID_ARGUMENT = 3
+const RESOURCE_EXHAUSTED = 8
 
 /** Callers that follow the state at once. */
 const MAX_WATCHERS = 1000
@@ -38,7 +42,7 @@ export class Health {
   watch(call: Watcher): void {
     const service = decodeHealthRequest(call.request)
     if (service === null || this.#watchers.size >= MAX_WATCHERS) {
-      const code = service === null ? status.INVALID_ARGUMENT : status.RESOURCE_EXHAUSTED
+      const code = service === null ? INVALID_ARGUMENT : RESOURCE_EXHAUSTED
       call.emit('error', { code, details: 'the health of this server cannot be watched' })
       return
     }

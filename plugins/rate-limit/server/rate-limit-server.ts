@@ -1,7 +1,8 @@
-import { type ConnectionInjector, Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js'
+import type { ConnectionInjector, Server as GrpcServer } from '@grpc/grpc-js'
 import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { grpcLibrary } from '../grpc-library.ts'
 import { Decider, type DeciderParts } from './decider.ts'
 import {
   HEALTH_METHODS,
@@ -58,7 +59,8 @@ export class RateLimitServer {
   private constructor(parts: DeciderParts, options: RateLimitServerOptions) {
     const decider = new Decider(parts)
     this.#decider = decider
-    this.#grpc = new GrpcServer({
+    const { Server, ServerCredentials } = grpcLibrary()
+    this.#grpc = new Server({
       'grpc.max_connection_age_ms': options.maxConnectionAgeMs ?? MAX_CONNECTION_AGE_MS,
       'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,

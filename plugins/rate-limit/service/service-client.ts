@@ -1,6 +1,7 @@
-import { Client, type ClientUnaryCall, credentials, type ServiceError } from '@grpc/grpc-js'
+import type { Client, ClientUnaryCall, ServiceError } from '@grpc/grpc-js'
 import { isIP } from 'node:net'
 import type { ServiceAddress } from '../../../src/filters/filter.ts'
+import { grpcLibrary } from '../grpc-library.ts'
 import { encodeHealthRequest, isServing } from '../wire/health-message.ts'
 import { bytesAsTheyAre, HEALTH_CHECK, SHOULD_RATE_LIMIT } from '../wire/methods.ts'
 import { messageOf } from '../wire/proto-bytes.ts'
@@ -48,6 +49,7 @@ export class ServiceClient {
   #turn = 0
 
   constructor(endpoint: ServiceEndpoint) {
+    const { Client, credentials } = grpcLibrary()
     this.#clients = targetsOf(endpoint.addresses).map(
       (target) =>
         new Client(target, credentials.createInsecure(), {

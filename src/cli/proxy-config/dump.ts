@@ -86,5 +86,10 @@ export interface DumpedEgress {
     readonly port: number
     readonly virtualHosts: readonly DumpedVirtualHost[]
   }[]
+  /** What clients of some namespaces see otherwise; `*`: all that are not named. */
+  readonly clients?: readonly {
+    readonly namespaces: readonly string[]
+    readonly http: DumpedEgress['http']
+  }[]
   readonly unknownHost: DumpedVirtualHost
 }

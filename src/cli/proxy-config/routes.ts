@@ -42,7 +42,14 @@ function tablesOf({ listeners = [], routes = [], egress }: ConfigDump): readonly
     ports: [port],
     virtualHosts,
   }))
-  return [...tables, ...known, unknown]
+  const others = (egress.clients ?? []).flatMap(({ namespaces, http }) =>
+    http.map(({ port, virtualHosts }) => ({
+      name: `egress.${port} from ${shortList(namespaces, MAX_DOMAINS)}`,
+      ports: [port],
+      virtualHosts,
+    })),
+  )
+  return [...tables, ...known, ...others, unknown]
 }
 
 const MAX_DOMAINS = 2

@@ -1,5 +1,6 @@
 import { describeProblem, type ProblemDescription } from '../../config/problems.ts'
 import { CallProblem } from '../../explain/call.ts'
+import type { ExplainSource } from '../../explain/context.ts'
 import { Explainer } from '../../explain/explainer.ts'
 import type {
   ExplainedOutcome,
@@ -47,6 +48,7 @@ export function runCases(
   file: Pick<CaseFile, 'cases'>,
   loaded: LoadedConfiguration,
   count: CoverageCount,
+  addressRefusal: NonNullable<ExplainSource['addressRefusal']> = () => null,
 ): CaseFileResult {
   const { snapshot, set, settings, problems } = loaded
   count.addConfiguration(snapshot, set)
@@ -58,6 +60,7 @@ export function runCases(
     live: false,
     bound: [],
     assumeSecrets: true,
+    addressRefusal,
   })
   return {
     cases: file.cases.map((one) => runCase(one, explainer, settings.domain, count)),

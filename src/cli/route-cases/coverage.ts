@@ -2,6 +2,7 @@ import type { ResourceSet } from '../../config/resource-set.ts'
 import type { Place } from '../../explain/explanation.ts'
 import { placeOf, placeOfOrigin } from '../../explain/resource-places.ts'
 import type { VirtualHost } from '../../routing/virtual-host.ts'
+import { egressTablesOf } from '../../snapshot/egress-plan.ts'
 import type { Snapshot } from '../../snapshot/snapshot.ts'
 
 /** Which rules of VirtualServices the cases reached: a rule is one match entry, or a rule without any. */
@@ -86,10 +87,11 @@ function virtualHostsOf({ listeners, egress }: Snapshot): ReadonlySet<VirtualHos
     return accept.type === 'tls' ? accept.chains.all.map(({ http }) => http.hosts) : []
   })
   const found = new Set<VirtualHost>()
-  for (const table of [...tables, ...egress.http.values()]) {
+  const seen = egressTablesOf(egress)
+  for (const table of [...tables, ...seen.flatMap(({ http }) => [...http.values()])]) {
     for (const [, virtualHost] of table.entries) found.add(virtualHost)
   }
-  for (const { virtualHost } of egress.addresses) {
+  for (const { virtualHost } of seen.flatMap(({ addresses }) => addresses)) {
     if (virtualHost !== null) found.add(virtualHost)
   }
   return found

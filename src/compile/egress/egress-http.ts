@@ -1,10 +1,10 @@
-import { HostTable } from '../../routing/host-table.ts'
+import type { HostTable } from '../../routing/host-table.ts'
 import { Destination, type RouteAction } from '../../routing/route.ts'
 import type { VirtualHost } from '../../routing/virtual-host.ts'
-import { type ClusterBook, clusterName } from '../clusters.ts'
+import { type ClusterBook, type ClusterLookup, clusterName } from '../clusters.ts'
 import type { CompileSettings } from '../compile-input.ts'
 import { NO_RULE_SETTINGS } from '../envoy-filters-scope.ts'
-import type { Findings } from '../findings.ts'
+import type { Findings, Place } from '../findings.ts'
 import type { MeshService, MeshServicePort } from '../registry/mesh-service.ts'
 import { isHttp } from '../registry/port-protocol.ts'
 import type { ServiceRegistry } from '../registry/service-registry.ts'
@@ -16,6 +16,8 @@ import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
 import type { HostNames } from './host-names.ts'
 import type { MeshOwner } from './mesh-owners.ts'
+import { sharedTable } from './shared-tables.ts'
+import type { VirtualHostMemo } from './virtual-host-memo.ts'
 
 /** Where Istio serves a VirtualService host that is no service. */
 const PLAIN_HOST_PORT = 80
@@ -25,9 +27,9 @@ class PortTable {
   readonly byHost = new Map<string, VirtualHost>()
   readonly aliases: (readonly [string, VirtualHost])[] = []
 
-  table(): HostTable<VirtualHost> {
+  entries(): readonly (readonly [string, VirtualHost])[] {
     // A name of its own wins over what another host may also be called.
-    return new HostTable([...this.byHost, ...this.aliases])
+    return [...this.byHost, ...this.aliases]
   }
 }
 
@@ -40,6 +42,7 @@ export class EgressHttp {
   readonly #rules: HttpRules
   readonly #names: HostNames
   readonly #filtersFor: FiltersFor
+  readonly #memo: VirtualHostMemo
   readonly #settings: CompileSettings
   readonly #findings: Findings
 
@@ -49,6 +52,7 @@ export class EgressHttp {
     rules: HttpRules
     names: HostNames
     filtersFor: FiltersFor
+    memo: VirtualHostMemo
     settings: CompileSettings
     findings: Findings
   }) {
@@ -57,18 +61,24 @@ export class EgressHttp {
     this.#rules = init.rules
     this.#names = init.names
     this.#filtersFor = init.filtersFor
+    this.#memo = init.memo
     this.#settings = init.settings
     this.#findings = init.findings
   }
 
-  /** Call once. */
-  build(owners: readonly MeshOwner[]): ReadonlyMap<number, HostTable<VirtualHost>> {
+  /** Call once. Tables that say what those of `common` say are those. */
+  build(
+    owners: readonly MeshOwner[],
+    common: ReadonlyMap<number, HostTable<VirtualHost>> | null,
+  ): ReadonlyMap<number, HostTable<VirtualHost>> {
     for (const owner of owners) this.#addOwner(owner)
     for (const service of this.#registry.all()) {
       if (!this.#claimed.has(service.host)) this.#addService(service)
     }
     const sorted = [...this.#ports].toSorted(([a], [b]) => a - b)
-    return new Map(sorted.map(([port, table]) => [port, table.table()]))
+    return new Map(
+      sorted.map(([port, table]) => [port, sharedTable(port, table.entries(), common)]),
+    )
   }
 
   /** The virtual host of a service on one of its ports; null when requests there are unknown. */
@@ -99,7 +109,7 @@ export class EgressHttp {
       ruled = true
       for (const service of portServices) this.#claimed.add(service.host)
       const names = [...portServices.map((service) => service.host), ...hosts]
-      for (const host of names) this.#addHost(host, port, drafts)
+      for (const host of names) this.#addHost(host, port, () => drafts, drafts)
     }
     if (!ruled || unruled.length === 0) return
     this.#findings.report(
@@ -115,35 +125,42 @@ export class EgressHttp {
     for (const port of service.ports.values()) {
       // Opaque ports carry HTTP as well as anything else; TLS ones want a CONNECT.
       if (!isHttp(port.protocol) && port.protocol !== 'tcp') continue
-      const draft = this.#defaultDraft(service, port)
-      if (draft !== null) this.#addHost(service.host, port.number, [draft])
+      const { source } = service
+      if (source === null) continue
+      const lookup = this.#clusters.lookup(service, port, '')
+      const drafts = (): readonly RouteDraft[] => [
+        this.#defaultDraft({ resource: source, path: ['spec'] }, service, port, lookup),
+      ]
+      this.#addHost(service.host, port.number, drafts, lookup)
     }
   }
 
-  #defaultDraft(service: MeshService, port: MeshServicePort): RouteDraft | null {
-    if (service.source === null) return null
-    const place = { resource: service.source, path: ['spec'] }
+  #defaultDraft(
+    place: Place,
+    service: MeshService,
+    port: MeshServicePort,
+    lookup: ClusterLookup,
+  ): RouteDraft {
     return {
       name: 'default',
       origin: originOf(place),
       place,
       match: null,
       spec: null,
-      action: this.#defaultAction(service, port),
+      action: this.#defaultAction(service, port, lookup),
       requestHeaders: null,
       responseHeaders: null,
       settings: NO_RULE_SETTINGS,
     }
   }
 
-  #defaultAction(service: MeshService, port: MeshServicePort): RouteAction {
-    const lookup = this.#clusters.lookup(service, port, '')
+  #defaultAction(service: MeshService, port: MeshServicePort, lookup: ClusterLookup): RouteAction {
     const cluster = lookup.type === 'found' ? lookup.cluster : null
     if (service.discovery === 'passthrough') {
       if (cluster === null || cluster.tls === null) return { type: 'passthrough' }
       this.#reportSecure(service)
     }
-    const name = clusterName(port.number, '', service.host)
+    const name = cluster?.name ?? clusterName(port.number, '', service.host)
     const destinations = [new Destination(name, cluster, 1, null, null)]
     const retry = retryPlan(undefined, this.#settings.mesh, 0)
     return {
@@ -171,20 +188,24 @@ export class EgressHttp {
     )
   }
 
-  #addHost(host: string, port: number, drafts: readonly RouteDraft[]): void {
+  /** `content` stands for the drafts. */
+  #addHost(host: string, port: number, drafts: () => readonly RouteDraft[], content: object): void {
     const table = this.#ports.get(port) ?? new PortTable()
     this.#ports.set(port, table)
     if (table.byHost.has(host)) return
     const aliases = this.#names.aliases(host)
-    const virtualHost = buildVirtualHost(
-      {
-        name: `${host}:${port}`,
-        domains: [host, ...aliases],
-        drafts: catchAllsLast(drafts),
-        httpsRedirect: false,
-      },
-      { context: 'SIDECAR_OUTBOUND', gateways: [], portNumber: port, routeTable: String(port) },
-      this.#filtersFor,
+    const name = `${host}:${port}`
+    const virtualHost = this.#memo.get(content, name, () =>
+      buildVirtualHost(
+        {
+          name,
+          domains: [host, ...aliases],
+          drafts: catchAllsLast(drafts()),
+          httpsRedirect: false,
+        },
+        { context: 'SIDECAR_OUTBOUND', gateways: [], portNumber: port, routeTable: String(port) },
+        this.#filtersFor,
+      ),
     )
     table.byHost.set(host, virtualHost)
     for (const alias of aliases) table.aliases.push([alias, virtualHost])

@@ -1,6 +1,6 @@
 import type { ClusterPlan } from '../../clusters/plan.ts'
 import { hostCovers, hostMatches } from '../../config/hosts.ts'
-import { HostTable } from '../../routing/host-table.ts'
+import type { HostTable } from '../../routing/host-table.ts'
 import type { TunnelRule } from '../../snapshot/egress-plan.ts'
 import { type ClusterBook, clusterName } from '../clusters.ts'
 import type { Destinations } from '../destinations.ts'
@@ -11,6 +11,7 @@ import type { ServiceRegistry } from '../registry/service-registry.ts'
 import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
 import type { HostNames } from './host-names.ts'
 import { allowedNames } from './server-names.ts'
+import { isSameRule, sharedTable } from './shared-tables.ts'
 
 interface L4Match {
   readonly port?: number
@@ -53,12 +54,14 @@ export class EgressTunnels {
     this.#registry = init.registry
     this.#clusters = init.clusters
     this.#destinations = init.destinations
-    this.#bound = init.bound
+    this.#bound = init.bound.filter(({ resource: { spec } }) => {
+      return (spec.tls ?? []).length > 0 || (spec.tcp ?? []).length > 0
+    })
     this.#names = init.names
   }
 
-  /** Call once. */
-  build(): EgressTunnelTables {
+  /** Call once. Tables that say what those of `common` say are those. */
+  build(common: EgressTunnelTables | null): EgressTunnelTables {
     const services = this.#registry.all()
     for (const service of services) this.#addService(service, [service.host])
     for (const service of services) this.#addService(service, this.#names.aliases(service.host))
@@ -68,10 +71,18 @@ export class EgressTunnels {
     const serverNames = new Map<number, HostTable<HostTable<string>>>()
     for (const [port, found] of [...this.#ports].toSorted(([a], [b]) => a - b)) {
       const { clusters, rules } = found
-      if (found.serverNames.length > 0) serverNames.set(port, new HostTable(found.serverNames))
-      if (clusters.length > 0) tunnels.set(port, new HostTable(clusters))
+      if (found.serverNames.length > 0) {
+        // The names of one pattern are those of one service, whoever asks.
+        const sameNames = (): boolean => true
+        const shared = common?.serverNames ?? null
+        serverNames.set(port, sharedTable(port, found.serverNames, shared, sameNames))
+      }
+      if (clusters.length > 0) {
+        tunnels.set(port, sharedTable(port, clusters, common?.tunnels ?? null))
+      }
       if (rules.length > 0) {
-        tunnelRules.set(port, new HostTable([...rules, ...hiddenByWildcards(clusters, rules)]))
+        const all = [...rules, ...hiddenByWildcards(clusters, rules)]
+        tunnelRules.set(port, sharedTable(port, all, common?.tunnelRules ?? null, isSameRule))
       }
     }
     return { tunnels, tunnelRules, serverNames }

@@ -14,6 +14,9 @@ export interface MeshOwner {
   readonly hosts: string[]
 }
 
+/** Whether it is worth a finding that the one wins over the other. */
+export type ReportsLoss = (winner: BoundService, loser: BoundService) => boolean
+
 /**
  * Inside the mesh nothing is merged: a host belongs whole to the first VirtualService that names
  * it, a service without one to the longest wildcard that covers it. The losers are reported.
@@ -22,6 +25,7 @@ export function meshOwners(
   bound: readonly BoundService[],
   registry: ServiceRegistry,
   findings: Findings,
+  reports: ReportsLoss = () => true,
 ): readonly MeshOwner[] {
   const owners: MeshOwner[] = []
   const byHost = new Map<string, MeshOwner>()
@@ -32,7 +36,9 @@ export function meshOwners(
     for (const [index, host] of one.hosts.entries()) {
       const winner = byHost.get(host)
       if (winner !== undefined) {
-        if (winner !== owner) reportLoser(winner, owner, host, index, findings)
+        if (winner !== owner && reports(winner.bound, one)) {
+          reportLoser(winner, owner, host, index, findings)
+        }
         continue
       }
       byHost.set(host, owner)

@@ -19,6 +19,7 @@ import { egressUsers } from './sidecar-users.ts'
 import { clientWorkloads } from './sidecar-workloads.ts'
 import { unknownHost } from './unknown-host.ts'
 
+/** All but what clients see by their namespace. */
 export function egressControl(parts: {
   readonly set: ResourceSet
   readonly registry: ServiceRegistry
@@ -26,7 +27,7 @@ export function egressControl(parts: {
   readonly settings: CompileSettings
   readonly filtersFor: FiltersFor
   readonly findings: Findings
-}): EgressControl {
+}): Omit<EgressControl, 'tables'> {
   const { set, registry, names, settings, filtersFor, findings } = parts
   const control = settings.egress ?? NO_EGRESS_CONTROL
   const scopes = new SidecarScopes(set.sidecars, settings.rootNamespace)

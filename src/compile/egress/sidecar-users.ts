@@ -81,7 +81,7 @@ function passwordsOf(
       'egress-user-hash',
       { resource: secret, path: ['data', 'auth'] },
       `passwords of ${someOf(unreadable)} in Secret ${wanted} are not {SHA} hashes: bcrypt, apr1 and crypt are not verified, and these users cannot authenticate`,
-      'make the lines with htpasswd -s and long random passwords, or use key users with NAME:sha256:HEX',
+      'make the lines with htpasswd -s (not -B, -m or -d) and long random passwords, or use key users with NAME:sha256:HEX',
     )
   }
   return passwords

@@ -3,9 +3,10 @@ import type { VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
 import type { Resource } from '../../config/resource.ts'
 import type { CompileSettings } from '../compile-input.ts'
 import type { Findings } from '../findings.ts'
+import type { Kept } from '../kept.ts'
 import { type Delegation, isDelegate } from '../routes/delegation.ts'
 import { MESH, resolveGatewayName } from '../routes/gateway-names.ts'
-import { visibilityOf, visibleInOrder } from '../visibility.ts'
+import { audienceOf, type Visibility, visibilityOf, visibleInOrder } from '../visibility.ts'
 import type { PlacedServer } from './gateway-servers.ts'
 import type { ServedGateway } from './selection.ts'
 
@@ -18,23 +19,42 @@ export interface BoundService {
   readonly listed: boolean
 }
 
+/** Full names of what a VirtualService is for. */
+export interface WrittenNames {
+  /** Lower-case. */
+  readonly hosts: readonly string[]
+  /** Gateways of the VirtualService itself. */
+  readonly listed: ReadonlySet<string>
+  /** And those that only a match names. */
+  readonly named: ReadonlySet<string>
+}
+
 /** Which VirtualServices belong to which Gateway, in the order in which their routes are pooled. */
 export class Bindings {
   readonly #byGateway = new Map<string, BoundService[]>()
+  /** Bound to the mesh, whoever sees them; in Istio's order. */
+  readonly #mesh: readonly BoundService[]
+  readonly #meshBound = new Map<Resource<VirtualServiceSpec>, BoundService>()
   readonly #delegation: Delegation
+  readonly #names: Kept<WrittenNames>
   readonly #settings: CompileSettings
 
   constructor(
     services: readonly Resource<VirtualServiceSpec>[],
     delegation: Delegation,
+    names: Kept<WrittenNames>,
     settings: CompileSettings,
     findings: Findings,
   ) {
     this.#delegation = delegation
+    this.#names = names
     this.#settings = settings
+    const ordered = visibleInOrder(services, settings.namespace)
+    for (const service of ordered) this.#bind(service)
     for (const service of services) {
       // A delegate has to be visible where it is delegated to, not here.
       if (isDelegate(service) || visibilityOf(service, settings.namespace) !== 'hidden') continue
+      if (this.#bindHidden(service)) continue
       findings.report(
         'warning',
         'hidden-by-export-to',
@@ -43,7 +63,7 @@ export class Bindings {
         'exportTo is judged from the namespace of the gateway',
       )
     }
-    for (const service of visibleInOrder(services, settings.namespace)) this.#bind(service)
+    this.#mesh = services.flatMap((service) => this.#meshBound.get(service) ?? [])
   }
 
   /** `gateway`: `namespace/name`, or `mesh`. */
@@ -51,26 +71,75 @@ export class Bindings {
     return this.#byGateway.get(gateway) ?? []
   }
 
+  /** What egress clients of a namespace see: those private to it, exported to it, then public ones. */
+  meshSeenFrom(namespace: string): readonly BoundService[] {
+    const order: Record<Visibility, BoundService[]> = {
+      private: [],
+      exported: [],
+      public: [],
+      hidden: [],
+    }
+    for (const bound of this.#mesh) order[visibilityOf(bound.resource, namespace)].push(bound)
+    return [...order.private, ...order.exported, ...order.public]
+  }
+
+  /**
+   * By namespace, the mesh-bound ones that not everybody sees: two namespaces with the same list see
+   * the same in the same order, as do all without one.
+   */
+  meshPeculiarities(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>()
+    for (const [index, { resource }] of this.#mesh.entries()) {
+      const audience = audienceOf(resource.spec.exportTo, resource.metadata.namespace)
+      for (const namespace of audience ?? []) {
+        const list = found.get(namespace) ?? []
+        found.set(namespace, list)
+        list.push(`${index} ${visibilityOf(resource, namespace)}`)
+      }
+    }
+    return found
+  }
+
   #bind(service: Resource<VirtualServiceSpec>): void {
-    const { namespace } = service.metadata
-    const hosts = (service.spec.hosts ?? []).map((host) =>
-      expandHost(host, namespace, this.#settings.domain).toLowerCase(),
-    )
     // Without hosts it is a part of another VirtualService.
-    if (hosts.length === 0) return
-    const { listed, named } = this.#gatewaysOf(service)
+    if (isDelegate(service)) return
+    const { hosts, listed, named } = this.#namesIn(service)
     for (const gateway of named) {
       const bound = { resource: service, hosts, listed: listed.has(gateway) }
+      if (gateway === MESH) this.#meshBound.set(service, bound)
       const present = this.#byGateway.get(gateway)
       if (present === undefined) this.#byGateway.set(gateway, [bound])
       else present.push(bound)
     }
   }
 
-  #gatewaysOf(service: Resource<VirtualServiceSpec>): {
-    readonly listed: ReadonlySet<string>
-    readonly named: ReadonlySet<string>
-  } {
+  /** One that exportTo hides from the gateway. True: it is for egress clients and for nobody else. */
+  #bindHidden(service: Resource<VirtualServiceSpec>): boolean {
+    if (!this.#settings.egressOpen) return false
+    const { hosts, listed, named } = this.#namesIn(service)
+    if (!named.has(MESH)) return false
+    this.#meshBound.set(service, { resource: service, hosts, listed: listed.has(MESH) })
+    return named.size === 1
+  }
+
+  /** What delegates add may have changed; all else is written in the VirtualService itself. */
+  #namesIn(service: Resource<VirtualServiceSpec>): WrittenNames {
+    const read = (): WrittenNames => ({
+      hosts: this.#hostsOf(service),
+      ...this.#gatewaysOf(service),
+    })
+    if (this.#delegation.delegates(service)) return read()
+    return this.#names.now(service, () => this.#names.before(service) ?? read())
+  }
+
+  #hostsOf(service: Resource<VirtualServiceSpec>): readonly string[] {
+    const { namespace } = service.metadata
+    return (service.spec.hosts ?? []).map((host) =>
+      expandHost(host, namespace, this.#settings.domain).toLowerCase(),
+    )
+  }
+
+  #gatewaysOf(service: Resource<VirtualServiceSpec>): Omit<WrittenNames, 'hosts'> {
     const { namespace } = service.metadata
     const { gateways = [], tcp = [], tls = [] } = service.spec
     const written = gateways.length === 0 ? [MESH] : gateways
@@ -81,11 +150,8 @@ export class Bindings {
         for (const name of match.gateways ?? []) named.add(resolveGatewayName(name, namespace))
       }
     }
-    for (const { matches } of this.#delegation.rulesOf(service)) {
-      for (const { spec, place } of matches) {
-        const owner = place.resource.metadata.namespace
-        for (const name of spec.gateways ?? []) named.add(resolveGatewayName(name, owner))
-      }
+    for (const { names, namespace: owner } of this.#delegation.matchedGateways(service)) {
+      for (const name of names) named.add(resolveGatewayName(name, owner))
     }
     return { listed, named }
   }

@@ -2,6 +2,7 @@ import { HostTable } from '../../routing/host-table.ts'
 import type { HttpServerPlan } from '../../snapshot/listener-plan.ts'
 import type { Findings } from '../findings.ts'
 import type { HttpRules } from '../routes/http-rules.ts'
+import type { RequestAuthentications } from '../request-authentications.ts'
 import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
 import { type Bindings, type BoundService, domainsOn } from './bindings.ts'
@@ -24,13 +25,16 @@ export class HttpTables {
   readonly #filtersFor: FiltersFor
   readonly #findings: Findings
   readonly #conflicts: RouteConflicts
+  readonly #authentications: RequestAuthentications
 
   constructor(init: {
     bindings: Bindings
     rules: HttpRules
     filtersFor: FiltersFor
     findings: Findings
+    authentications: RequestAuthentications
   }) {
+    this.#authentications = init.authentications
     this.#bindings = init.bindings
     this.#rules = init.rules
     this.#filtersFor = init.filtersFor
@@ -51,7 +55,8 @@ export class HttpTables {
       const table = { context: 'GATEWAY', gateways, portNumber, routeTable: name } as const
       return [domain, buildVirtualHost(init, table, this.#filtersFor)] as const
     })
-    return { name, hosts: new HostTable(entries), gateways }
+    const authenticator = this.#authentications.for(gateways)
+    return { name, hosts: new HostTable(entries), gateways, authenticator }
   }
 
   /** Reports routes that no request reaches. Call once, behind the last `build`. */
@@ -68,6 +73,7 @@ export class HttpTables {
       const drafts = this.#drafts(service, server)
       if (drafts.length === 0) continue
       bound++
+      this.#checkClaims(service, server, drafts)
       for (const domain of domains) {
         const open = openHost(hosts, domain, server.number)
         open.drafts.push(...drafts)
@@ -84,6 +90,23 @@ export class HttpTables {
         'no http rule of any VirtualService applies to this server: requests get 404',
       )
     }
+  }
+
+  /** Claims are absent where nobody validates tokens. */
+  #checkClaims(
+    { resource }: BoundService,
+    server: PlacedServer,
+    drafts: readonly RouteDraft[],
+  ): void {
+    const asks = drafts.some(({ match }) => match?.fields.some(({ what }) => what === 'claim'))
+    if (!asks || this.#authentications.covers([server.gateway.name])) return
+    this.#findings.report(
+      'warning',
+      'claims-without-authentication',
+      { resource, path: ['spec', 'http'] },
+      `no RequestAuthentication validates tokens on Gateway ${server.gateway.name}: matches on claims find none there`,
+      'add a RequestAuthentication that applies to the gateway',
+    )
   }
 
   #drafts(service: BoundService, server: PlacedServer): readonly RouteDraft[] {

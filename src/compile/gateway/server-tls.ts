@@ -51,7 +51,12 @@ export const REFUSING_TLS: ServerTlsPlan = {
 }
 
 /** Of servers that speak no HTTP. */
-export const NO_HTTP: HttpServerPlan = { name: 'none', hosts: new HostTable([]), gateways: [] }
+export const NO_HTTP: HttpServerPlan = {
+  name: 'none',
+  hosts: new HostTable([]),
+  gateways: [],
+  authenticator: null,
+}
 
 /** TLS that ends here. What cannot be met as asked leaves no certificate: handshakes are refused. */
 export function serverTls(tls: ServerTls, parts: ServerTlsParts): ServerTlsPlan {

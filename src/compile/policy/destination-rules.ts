@@ -1,201 +1,168 @@
-import { expandHost, hostMatches, hostCovers } from '../../config/hosts.ts'
-import type { DestinationRuleSpec, TrafficPolicySpec } from '../../config/kinds/destination-rule.ts'
-import type { Resource } from '../../config/resource.ts'
+import { hostMatches, hostCovers } from '../../config/hosts.ts'
 import type { CompileSettings } from '../compile-input.ts'
-import { describe, type Findings, type Place } from '../findings.ts'
-import { type Labels, selects } from '../labels.ts'
-import { byAge } from '../ordering.ts'
-import { visibilityOf } from '../visibility.ts'
+import type { Findings } from '../findings.ts'
+import { selects } from '../labels.ts'
+import { audienceOf, visibilityFrom, visibilityOf } from '../visibility.ts'
+import { hostOf, type MergedRule, type Rule, type RuleGroup, RuleGroups } from './rule-groups.ts'
 
-/** A traffic policy and where it stands. */
-export interface PlacedPolicy {
-  readonly spec: TrafficPolicySpec
-  readonly place: Place
-}
+export type { MergedRule, PlacedPolicy, RuleSubset } from './rule-groups.ts'
 
-export interface RuleSubset {
-  readonly name: string
-  readonly labels: Labels
-  readonly policy: PlacedPolicy | null
-  readonly place: Place
-}
-
-/** The DestinationRules of one host string in one namespace, merged. */
-export interface MergedRule {
-  readonly host: string
-  readonly policy: PlacedPolicy | null
-  readonly subsets: ReadonlyMap<string, RuleSubset>
-  readonly sources: readonly Resource<DestinationRuleSpec>[]
-  /** The rule with errors whose trafficPolicy, TLS and all, would be this one's; see withheldRules. */
-  readonly withheld: Resource<DestinationRuleSpec> | null
-}
-
-type Rule = Resource<DestinationRuleSpec>
+/** What a lookup depends on besides the rules. */
+type Viewer = Pick<CompileSettings, 'namespace' | 'rootNamespace' | 'ownLabels' | 'domain'>
 
 /**
- * Which DestinationRule applies to a host: namespaces are asked in the order own, the service's,
- * root; the first with any match ends the search, and inside it an exact host beats the longest
- * wildcard. Rules for the same host string are merged: the oldest keeps its policy, subsets are
- * united.
+ * Which DestinationRule applies to a host, as one namespace sees it: namespaces are asked in the
+ * order own, the service's, root; the first with any match ends the search, and inside it an exact
+ * host beats the longest wildcard.
  */
 export class DestinationRules {
-  readonly #byNamespace = new Map<string, Map<string, MergedRule>>()
+  readonly #byNamespace = new Map<string, RulesByHost>()
   /** Rules that exportTo keeps inside our own namespace: they apply even when it is the root. */
-  readonly #privateOwn = new Map<string, MergedRule>()
-  readonly #used = new Set<Rule>()
-  readonly #rules: readonly Rule[]
-  readonly #withheld: ReadonlySet<Rule>
-  readonly #settings: CompileSettings
-  readonly #findings: Findings
+  readonly #privateOwn = new RulesByHost()
+  readonly #groups: RuleGroups
+  readonly #viewer: Viewer
 
   /** `withheld`: stand-ins for rules with errors, which take their places in the lookup. */
-  constructor(
+  static of(
     rules: readonly Rule[],
-    settings: CompileSettings,
+    viewer: Viewer,
     findings: Findings,
     withheld: readonly Rule[] = [],
-  ) {
-    this.#rules = rules
-    this.#withheld = new Set(withheld)
-    this.#settings = settings
-    this.#findings = findings
-    const groups = new Map<string, { host: string; namespace: string; rules: Rule[] }>()
-    for (const rule of [...rules, ...withheld].toSorted(byAge)) {
-      if (!this.#appliesHere(rule)) continue
-      const host = this.#hostOf(rule)
-      const exportTo = [...(rule.spec.exportTo ?? ['*'])].toSorted().join(',')
-      const selector = JSON.stringify(rule.spec.workloadSelector ?? null)
-      const key = [rule.metadata.namespace, host, exportTo, selector].join('\n')
-      const group = groups.get(key)
-      if (group === undefined) {
-        groups.set(key, { host, namespace: rule.metadata.namespace, rules: [rule] })
-      } else group.rules.push(rule)
-    }
-    for (const group of groups.values()) this.#place(group.namespace, this.#merge(group))
+  ): DestinationRules {
+    const { domain } = viewer
+    return new DestinationRules(new RuleGroups({ rules, withheld, domain, findings }), viewer)
+  }
+
+  private constructor(groups: RuleGroups, viewer: Viewer) {
+    this.#groups = groups
+    this.#viewer = viewer
+    for (const group of groups.all) if (this.#appliesHere(group)) this.#place(group)
+  }
+
+  /**
+   * The same rules as workloads of another namespace see them. A workloadSelector is not asked
+   * there: nobody knows the labels of a namespace.
+   */
+  seenFrom(namespace: string): DestinationRules {
+    return new DestinationRules(this.#groups, { ...this.#viewer, namespace, ownLabels: [] })
   }
 
   find(host: string, serviceNamespace: string): MergedRule | null {
-    const { namespace, rootNamespace } = this.#settings
+    const { namespace, rootNamespace } = this.#viewer
     const own = namespace === rootNamespace ? this.#privateOwn : this.#byNamespace.get(namespace)
     const rule =
-      mostSpecific(own, host) ??
-      mostSpecific(this.#byNamespace.get(serviceNamespace), host) ??
-      mostSpecific(this.#byNamespace.get(rootNamespace), host)
-    if (rule !== null) for (const source of rule.sources) this.#used.add(source)
+      own?.find(host) ??
+      this.#byNamespace.get(serviceNamespace)?.find(host) ??
+      this.#byNamespace.get(rootNamespace)?.find(host) ??
+      null
+    if (rule !== null) for (const source of rule.sources) this.#groups.used.add(source)
     return rule
   }
 
+  /**
+   * By namespace, the rules that it sees otherwise than most do: two namespaces with the same list
+   * find the same rule for every host, as do all without one. `homeOf` tells the namespace of a
+   * service, null for a host that is none.
+   */
+  peculiarities(homeOf: (host: string) => string | null): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>()
+    for (const [index, group] of this.#groups.all.entries()) {
+      for (const namespace of this.#minorities(group, homeOf)) {
+        const list = found.get(namespace) ?? []
+        // What is one's own is asked first, what others export may not be asked at all.
+        list.push(namespace === group.namespace ? `${index} own` : `${index}`)
+        found.set(namespace, list)
+      }
+    }
+    return found
+  }
+
   /** Says which rules no lookup found. `knows` tells whether any host under a pattern exists. */
-  reportUnused(knows: (host: string) => boolean): void {
-    for (const rule of this.#rules) {
-      if (this.#used.has(rule)) continue
-      const host = this.#hostOf(rule)
+  reportUnused(knows: (host: string) => boolean, findings: Findings): void {
+    const { namespace, domain } = this.#viewer
+    for (const rule of this.#groups.written) {
+      if (this.#groups.used.has(rule)) continue
+      const host = hostOf(rule, domain)
       const place = { resource: rule, path: ['spec', 'host'] }
-      if (visibilityOf(rule, this.#settings.namespace) === 'hidden') {
-        const message = `exportTo hides this rule from namespace ${this.#settings.namespace}, where the gateway stands`
-        this.#findings.report('info', 'hidden-by-export-to', place, message)
+      if (visibilityOf(rule, namespace) === 'hidden') {
+        const message = `exportTo hides this rule from namespace ${namespace}, where the gateway stands`
+        findings.report('info', 'hidden-by-export-to', place, message)
       } else if (!knows(host)) {
         const message = `no Service or ServiceEntry has the host ${host}: the rule is not used`
         const hint = 'a short host belongs to the namespace of the DestinationRule'
-        this.#findings.report('info', 'destination-rule-host-not-found', place, message, hint)
+        findings.report('info', 'destination-rule-host-not-found', place, message, hint)
       } else {
         const message = `another DestinationRule decides for ${host}, or none of its clusters is reached: the rule is not used`
         const hint =
           'lookup order: namespace of the gateway, of the service, then the root namespace; an exact host hides a wildcard'
-        this.#findings.report('info', 'destination-rule-not-used', place, message, hint)
+        findings.report('info', 'destination-rule-not-used', place, message, hint)
       }
     }
   }
 
-  #hostOf(rule: Rule): string {
-    const { host = '' } = rule.spec
-    return expandHost(host, rule.metadata.namespace, this.#settings.domain).toLowerCase()
+  /** The namespaces for which a rule means another thing than for the rest. */
+  #minorities(group: RuleGroup, homeOf: (host: string) => string | null): Iterable<string> {
+    const { host, namespace, exportTo, selector } = group
+    if (selector !== null) return this.#appliesHere(group) ? [namespace] : []
+    const audience = audienceOf(exportTo, namespace)
+    if (audience !== null) return audience
+    // Asked first by its own namespace, and by everybody else at home or in the root.
+    const atHome = host.startsWith('*')
+      ? host.endsWith(`.${namespace}.svc.${this.#viewer.domain}`)
+      : homeOf(host) === namespace
+    return atHome || namespace === this.#viewer.rootNamespace ? [] : [namespace]
   }
 
-  #appliesHere(rule: Rule): boolean {
-    const { namespace, ownLabels } = this.#settings
-    if (visibilityOf(rule, namespace) === 'hidden') return false
-    const selector = rule.spec.workloadSelector?.matchLabels
-    if (selector === undefined) return true
-    if (rule.metadata.namespace !== namespace) return false
+  #appliesHere(group: RuleGroup): boolean {
+    const { namespace, ownLabels } = this.#viewer
+    const { selector } = group
+    if (visibilityFrom(group.exportTo, group.namespace, namespace) === 'hidden') return false
+    if (selector === null) return true
+    if (group.namespace !== namespace) return false
     return ownLabels.some((labels) => selects(selector, labels))
   }
 
-  /** A rule with a workloadSelector goes before one without, whatever their ages. */
-  #place(namespace: string, rule: MergedRule): void {
-    const byHost = this.#byNamespace.get(namespace) ?? new Map<string, MergedRule>()
+  #place(group: RuleGroup): void {
+    const { namespace } = group
+    const rule = this.#groups.merged(group)
+    const byHost = this.#byNamespace.get(namespace) ?? new RulesByHost()
     this.#byNamespace.set(namespace, byHost)
-    prefer(byHost, rule)
-    const visibility = rule.sources[0] && visibilityOf(rule.sources[0], this.#settings.namespace)
-    if (namespace === this.#settings.namespace && visibility === 'private') {
-      prefer(this.#privateOwn, rule)
-    }
-  }
-
-  #merge(group: { readonly host: string; readonly rules: readonly Rule[] }): MergedRule {
-    let policy: PlacedPolicy | null = null
-    let withheld: Rule | null = null
-    const subsets = new Map<string, RuleSubset>()
-    for (const rule of group.rules) {
-      const { trafficPolicy } = rule.spec
-      const place = { resource: rule, path: ['spec', 'trafficPolicy'] }
-      if (this.#withheld.has(rule)) {
-        if (policy === null) withheld = rule
-        continue
-      }
-      if (trafficPolicy !== undefined) {
-        if (policy === null) policy = { spec: trafficPolicy, place }
-        else {
-          const message = `DestinationRule ${describe(policy.place.resource)} for the same host is older: its trafficPolicy applies, this one is dropped`
-          this.#findings.report('warning', 'destination-rule-policy-dropped', place, message)
-        }
-      }
-      this.#mergeSubsets(subsets, rule)
-    }
-    return { host: group.host, policy, subsets, sources: group.rules, withheld }
-  }
-
-  #mergeSubsets(subsets: Map<string, RuleSubset>, rule: Rule): void {
-    for (const [index, subset] of (rule.spec.subsets ?? []).entries()) {
-      const path = ['spec', 'subsets', index]
-      const place = { resource: rule, path }
-      const name = subset.name ?? ''
-      const present = subsets.get(name)
-      if (present !== undefined) {
-        const message = `subset ${name} is already defined by ${describe(present.place.resource)}: this one is dropped`
-        this.#findings.report('warning', 'destination-rule-subset-dropped', place, message)
-        continue
-      }
-      const spec = subset.trafficPolicy
-      const policyPlace = { resource: rule, path: [...path, 'trafficPolicy'] }
-      const policy = spec === undefined ? null : { spec, place: policyPlace }
-      subsets.set(name, { name, labels: subset.labels ?? {}, policy, place })
-    }
+    byHost.add(rule)
+    const own = this.#viewer.namespace
+    const visibility = visibilityFrom(group.exportTo, namespace, own)
+    if (namespace === own && visibility === 'private') this.#privateOwn.add(rule)
   }
 }
 
-function prefer(byHost: Map<string, MergedRule>, rule: MergedRule): void {
-  const present = byHost.get(rule.host)
-  const isSelected = (one: MergedRule): boolean =>
-    one.sources[0]?.spec.workloadSelector?.matchLabels !== undefined
-  if (present === undefined || (isSelected(rule) && !isSelected(present))) {
-    byHost.set(rule.host, rule)
+/** The rules of one namespace. */
+class RulesByHost {
+  readonly #exact = new Map<string, MergedRule>()
+  readonly #wildcards = new Map<string, MergedRule>()
+
+  /** A rule with a workloadSelector goes before one without, whatever their ages. */
+  add(rule: MergedRule): void {
+    const byHost = rule.host.startsWith('*') ? this.#wildcards : this.#exact
+    const present = byHost.get(rule.host)
+    if (present === undefined || (isSelected(rule) && !isSelected(present))) {
+      byHost.set(rule.host, rule)
+    }
+  }
+
+  /** An exact host (of a wildcard service its wildcard), else the longest wildcard that covers it. */
+  find(host: string): MergedRule | null {
+    const exact = this.#exact.get(host) ?? this.#wildcards.get(host)
+    if (exact !== undefined) return exact
+    let best: MergedRule | null = null
+    for (const [pattern, rule] of this.#wildcards) {
+      if (!covers(pattern, host)) continue
+      if (best === null || pattern.length > best.host.length) best = rule
+    }
+    return best
   }
 }
 
-function mostSpecific(
-  byHost: ReadonlyMap<string, MergedRule> | undefined,
-  host: string,
-): MergedRule | null {
-  if (byHost === undefined) return null
-  const exact = byHost.get(host)
-  if (exact !== undefined) return exact
-  let best: MergedRule | null = null
-  for (const [pattern, rule] of byHost) {
-    if (!pattern.startsWith('*') || !covers(pattern, host)) continue
-    if (best === null || pattern.length > best.host.length) best = rule
-  }
-  return best
+function isSelected({ sources }: MergedRule): boolean {
+  return sources[0]?.spec.workloadSelector?.matchLabels !== undefined
 }
 
 function covers(pattern: string, host: string): boolean {

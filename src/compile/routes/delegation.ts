@@ -1,4 +1,4 @@
-import type { VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
+import type { HttpMatchSpec, VirtualServiceSpec } from '../../config/kinds/virtual-service.ts'
 import { formatPath } from '../../config/problems.ts'
 import type { Resource } from '../../config/resource.ts'
 import type { CompileSettings } from '../compile-input.ts'
@@ -9,6 +9,13 @@ import { placedRule, type PlacedRule } from './placed-rule.ts'
 
 type Service = Resource<VirtualServiceSpec>
 
+/** `match.gateways` as written. */
+interface MatchedGateways {
+  readonly names: readonly string[]
+  /** Of the VirtualService that it is written in. */
+  readonly namespace: string
+}
+
 /**
  * VirtualServices without hosts are parts of others: a rule with `delegate` is replaced, in its
  * place, by the rules of the VirtualService it names. One level only.
@@ -16,18 +23,23 @@ type Service = Resource<VirtualServiceSpec>
 export class Delegation {
   /** Named by some rule, whether that worked or not. */
   readonly #used = new Set<Service>()
-  readonly #byName: ReadonlyMap<string, Service>
+  readonly #services: readonly Service[]
+  /** Made when the first rule delegates. */
+  #byName: ReadonlyMap<string, Service> | null = null
   readonly #rules = new Map<Service, readonly PlacedRule[]>()
+  readonly #delegating: ReadonlySet<Service>
   readonly #settings: CompileSettings
   readonly #findings: Findings
 
   constructor(services: readonly Service[], settings: CompileSettings, findings: Findings) {
-    this.#byName = new Map(services.map((service) => [nameOf(service), service]))
+    this.#services = services
     this.#settings = settings
     this.#findings = findings
-    for (const service of services) {
-      if (!isDelegate(service)) this.#rules.set(service, this.#expand(service))
-    }
+    const delegating = services.filter(({ spec }) =>
+      (spec.http ?? []).some((rule) => rule.delegate !== undefined),
+    )
+    this.#delegating = new Set(delegating)
+    for (const service of delegating) this.rulesOf(service)
     for (const service of services) {
       if (isDelegate(service) && !this.#used.has(service)) this.#reportUnused(service)
     }
@@ -35,7 +47,31 @@ export class Delegation {
 
   /** The http rules of a VirtualService with hosts, in order, delegates filled in. */
   rulesOf(service: Service): readonly PlacedRule[] {
-    return this.#rules.get(service) ?? []
+    if (isDelegate(service)) return []
+    const present = this.#rules.get(service)
+    if (present !== undefined) return present
+    const rules = this.#expand(service)
+    this.#rules.set(service, rules)
+    return rules
+  }
+
+  /** The gateways that match entries name, each list with the namespace that short names belong to. */
+  matchedGateways(service: Service): readonly MatchedGateways[] {
+    const { namespace } = service.metadata
+    // Most delegate nothing: their rules are not looked at more closely for it.
+    const found = this.delegates(service)
+      ? this.rulesOf(service).flatMap(({ matches }) =>
+          matches.map(({ spec, place }) => gatewaysOf(spec, place.resource.metadata.namespace)),
+        )
+      : (service.spec.http ?? []).flatMap(({ match = [] }) =>
+          match.map((spec) => gatewaysOf(spec, namespace)),
+        )
+    return found.filter(({ names }) => names.length > 0)
+  }
+
+  /** Some rule of it is written in another VirtualService. */
+  delegates(service: Service): boolean {
+    return this.#delegating.has(service)
   }
 
   #expand(service: Service): readonly PlacedRule[] {
@@ -82,6 +118,7 @@ export class Delegation {
     const own = place.resource.metadata.namespace
     const namespace = (named.namespace ?? '') === '' ? own : (named.namespace ?? own)
     const key = `${namespace}/${named.name ?? ''}`
+    this.#byName ??= new Map(this.#services.map((service) => [nameOf(service), service]))
     const delegate = this.#byName.get(key)
     if (delegate === undefined || !isDelegate(delegate)) {
       const reason =
@@ -140,6 +177,10 @@ export class Delegation {
       'add hosts, or name it as delegate in a rule of a VirtualService with hosts',
     )
   }
+}
+
+function gatewaysOf({ gateways = [] }: HttpMatchSpec, namespace: string): MatchedGateways {
+  return { names: gateways, namespace }
 }
 
 /** Without hosts a VirtualService is a part of another one. */

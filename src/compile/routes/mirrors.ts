@@ -1,7 +1,7 @@
 import type { ClusterPlan } from '../../clusters/plan.ts'
 import type { DestinationSpec, HttpRouteSpec } from '../../config/kinds/virtual-service.ts'
 import { MirrorPlan } from '../../routing/mirror-plan.ts'
-import type { DestinationScope, Destinations } from '../destinations.ts'
+import type { DestinationResolver, DestinationScope } from '../destinations.ts'
 import type { Findings, Place } from '../findings.ts'
 
 /** Annotation of a VirtualService: its mirrors are told by the Host, as before Istio 1.28. */
@@ -19,10 +19,10 @@ interface WrittenMirror {
 
 /** Compiles `mirror`, `mirrors` and their percentages. */
 export class Mirrors {
-  readonly #destinations: Destinations
+  readonly #destinations: DestinationResolver
   readonly #findings: Findings
 
-  constructor(destinations: Destinations, findings: Findings) {
+  constructor(destinations: DestinationResolver, findings: Findings) {
     this.#destinations = destinations
     this.#findings = findings
   }

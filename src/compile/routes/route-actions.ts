@@ -5,7 +5,7 @@ import type { HeaderMutation } from '../../routing/header-mutation.ts'
 import { compileHeaders, compileRouteHeaders } from '../../routing/header-mutation.ts'
 import { Destination, type RetryPlan, type RouteAction } from '../../routing/route.ts'
 import type { CompileSettings } from '../compile-input.ts'
-import type { DestinationScope, Destinations, ResolvedDestination } from '../destinations.ts'
+import type { DestinationResolver, DestinationScope, ResolvedDestination } from '../destinations.ts'
 import type { RuleSettings } from '../envoy-filters-scope.ts'
 import type { Findings, Place } from '../findings.ts'
 import { pickPreferences } from './pick-preferences.ts'
@@ -34,14 +34,14 @@ interface WeighedDestination {
 
 /** Compiles what stands beside `match` in an http rule. */
 export class RouteActions {
-  readonly #destinations: Destinations
+  readonly #destinations: DestinationResolver
   readonly #settings: CompileSettings
   readonly #findings: Findings
   readonly #mirrors: Mirrors
   /** By timeout in milliseconds. */
   readonly #defaultRetries = new Map<number, RetryPlan | null>()
 
-  constructor(destinations: Destinations, settings: CompileSettings, findings: Findings) {
+  constructor(destinations: DestinationResolver, settings: CompileSettings, findings: Findings) {
     this.#destinations = destinations
     this.#settings = settings
     this.#findings = findings

@@ -17,7 +17,7 @@ export function matchCovers(
     (['scheme', 'method', 'authority'] as const).every((field) =>
       textCovers(earlier[field], later[field]),
     ) &&
-    mapCovers(earlier.headers, later.headers, (name) => name.toLowerCase()) &&
+    mapCovers(earlier.headers, later.headers, fieldName) &&
     mapCovers(earlier.queryParams, later.queryParams, (name) => name) &&
     exclusionsCover(earlier.withoutHeaders, later.withoutHeaders) &&
     (earlier.port === undefined || earlier.port === later.port) &&
@@ -84,10 +84,10 @@ function mapCovers(
 /** The later entry must exclude at least what the earlier one excludes; only equal conditions are judged. */
 function exclusionsCover(outer: Conditions | undefined, inner: Conditions | undefined): boolean {
   const present = new Map(
-    Object.entries(inner ?? {}).map(([name, match]) => [name.toLowerCase(), match]),
+    Object.entries(inner ?? {}).map(([name, match]) => [fieldName(name), match]),
   )
   return Object.entries(outer ?? {}).every(([name, match]) => {
-    const own = present.get(name.toLowerCase())
+    const own = present.get(fieldName(name))
     return (
       own !== undefined &&
       own.exact === match.exact &&
@@ -95,6 +95,11 @@ function exclusionsCover(outer: Conditions | undefined, inner: Conditions | unde
       own.regex === match.regex
     )
   })
+}
+
+/** Names of headers are compared without regard to case, names of claims are not. */
+function fieldName(name: string): string {
+  return name.startsWith('@') ? name : name.toLowerCase()
 }
 
 function listed(match: HttpMatchSpec, gateways: readonly string[]): readonly string[] {

@@ -1,4 +1,5 @@
 import { Cidr } from '../../base/cidr.ts'
+import { parseClaimPath } from '../../base/claims.ts'
 import type { Place } from './place.ts'
 import type { RateLimitRuleSpec, ValueConditionSpec } from './rate-limit-policy.ts'
 import { checkRegex } from './string-match-rules.ts'
@@ -25,6 +26,17 @@ export function checkRateLimitMatch(match: MatchSpec, place: Place): void {
       )
   }
   checkMap(match.queryParams, place.at('queryParams'))
+  checkMap(match.claims, place.at('claims'))
+  for (const name of Object.keys(match.claims ?? {})) {
+    if (parseClaimPath(name) !== null) continue
+    place
+      .at('claims', name)
+      .error(
+        'invalid-claim',
+        `"${name}" names no claim`,
+        'write sub, realm.roles, or [realm][roles] where names hold dots',
+      )
+  }
   for (const field of ['method', 'path'] as const) {
     const condition = match[field]
     if (condition !== undefined) checkCondition(condition, place.at(field))

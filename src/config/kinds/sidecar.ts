@@ -1,5 +1,5 @@
-import { any, ignored, type Infer, list, object, oneOf, string } from '../schema.ts'
-import { destination, port, workloadSelector } from './istio-common.ts'
+import { any, ignored, type Infer, integer, list, object, oneOf, string } from '../schema.ts'
+import { destination, workloadSelector } from './istio-common.ts'
 
 const NO_SOCKET =
   'nothing listens on an address of the client: hosts of an entry with bind are visible on every port'
@@ -9,7 +9,12 @@ export const sidecarSchema = object({
   ingress: ignored(list(any), 'the inbound side of a sidecar does not exist at an edge'),
   egress: list(
     object({
-      port,
+      port: object({
+        number: integer,
+        protocol: string,
+        name: string,
+        targetPort: ignored(integer, 'Istio ignores it too: the port is the one clients ask for'),
+      }),
       bind: ignored(string, NO_SOCKET),
       captureMode: oneOf('DEFAULT', 'IPTABLES', 'NONE'),
       hosts: list(string),

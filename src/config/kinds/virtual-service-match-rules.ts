@@ -1,3 +1,4 @@
+import { parseClaimPath } from '../../base/claims.ts'
 import { isHeaderName } from '../names.ts'
 import { checkSelector } from './label-rules.ts'
 import type { Place } from './place.ts'
@@ -9,7 +10,9 @@ import type { HttpMatchSpec, StringMatchSpec } from './virtual-service.ts'
 const PSEUDO_HEADERS: ReadonlySet<string> = new Set([':authority', ':method', ':path', ':scheme'])
 /** Istio documents these keys as ignored; they are compared with headers of that name. */
 const FIELD_NAMES: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'authority'])
-const JWT_CLAIM = '@request.auth.claims'
+
+/** Keys of headers that name claims of a validated token. */
+const CLAIM_PREFIX = '@request.auth.claims'
 
 /** One entry of `http[].match`. */
 export function checkHttpMatch(place: Place, match: HttpMatchSpec, binding: Binding): void {
@@ -21,7 +24,8 @@ export function checkHttpMatch(place: Place, match: HttpMatchSpec, binding: Bind
   }
   for (const field of ['headers', 'withoutHeaders'] as const) {
     for (const [name, value] of Object.entries(match[field] ?? {})) {
-      checkHeaderKey(place.at(field, name), name)
+      if (name.startsWith(CLAIM_PREFIX)) checkClaim(place.at(field, name), name, binding)
+      else checkHeaderKey(place.at(field, name), name)
       checkStringMatch(place.at(field, name), value, 'value')
     }
   }
@@ -76,13 +80,7 @@ function checkMethodText(place: Place, method: StringMatchSpec | undefined): voi
 }
 
 function checkHeaderKey(place: Place, name: string): void {
-  if (name.startsWith(JWT_CLAIM)) {
-    place.error(
-      'jwt-claim-not-served',
-      'JWT claim based routing is not served: no token is validated here',
-      'match a header that the application sets, or route behind an authenticating proxy',
-    )
-  } else if (name === '') {
+  if (name === '') {
     place.error('invalid-header-name', 'header name cannot be empty')
   } else if (PSEUDO_HEADERS.has(name)) {
     return
@@ -93,6 +91,25 @@ function checkHeaderKey(place: Place, name: string): void {
       'field-name-as-header',
       `"${name}" under headers is a header of that name, which clients do not send`,
       `move it out of headers: ${name} is a field of the match itself`,
+    )
+  }
+}
+
+/** `@request.auth.claims.a.b` or `@request.auth.claims[a][b]`: only Gateways validate tokens. */
+function checkClaim(place: Place, name: string, binding: Binding): void {
+  const rest = name.slice(CLAIM_PREFIX.length)
+  const isPath = rest.startsWith('.') ? !rest.startsWith('.[') : rest.startsWith('[')
+  if (!isPath || parseClaimPath(rest.startsWith('.') ? rest.slice(1) : rest) === null) {
+    place.error(
+      'invalid-claim',
+      `"${name}" names no claim`,
+      `write ${CLAIM_PREFIX}.group, or ${CLAIM_PREFIX}[a][b] where names hold dots`,
+    )
+  } else if (binding.mesh) {
+    place.error(
+      'jwt-claim-on-mesh',
+      'JWT claim based routing is only supported for gateways, and this VirtualService is bound to mesh',
+      'list the Gateways it is for in gateways',
     )
   }
 }

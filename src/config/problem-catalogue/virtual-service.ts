@@ -57,9 +57,9 @@ export const virtualServiceProblems: Catalogue = {
     'A field of the match (uri, method ...) stands under headers.',
     'Move it up one level.',
   ),
-  'jwt-claim-not-served': error(
-    'A match on JWT claims: tokens are not validated here.',
-    'Match something else.',
+  'jwt-claim-on-mesh': error(
+    'A match on JWT claims in a VirtualService that is bound to mesh, where no token is validated.',
+    'List the Gateways it is for.',
   ),
   'source-match-on-gateway': warning(
     'sourceLabels and sourceNamespace describe the gateway itself, not the client.',
