@@ -15,6 +15,13 @@ export interface FoundFile {
   readonly error: string | null
 }
 
+/** What a scan found. */
+export interface FileScan {
+  readonly found: readonly FoundFile[]
+  /** False: it was stopped while there was more to see. */
+  readonly whole: boolean
+}
+
 /** Told about a directory before it is listed, so that a watch misses nothing. */
 export type DirectoryVisitor = (path: string, inode: bigint) => void
 
@@ -29,27 +36,34 @@ const EXTENSION = /\.(?:ya?ml|json)$/i
  * Lists the configuration files below `paths` in a stable order: files as given, folders recursively
  * (`*.yaml`, `*.yml`, `*.json`; names that begin with a dot are left out, and with them the `..data`
  * folders of a mounted ConfigMap, whose files are seen through their symbolic links). Each file
- * appears once, however many links lead to it.
+ * appears once, however many links lead to it. `mayStop` is asked between
+ * bunches of files: once it says so nothing more is looked at.
  */
 export async function scanFiles(
   paths: readonly string[],
   visit: DirectoryVisitor,
-): Promise<FoundFile[]> {
-  const scan = new Scan(visit)
+  mayStop: () => boolean = () => false,
+): Promise<FileScan> {
+  const scan = new Scan(visit, mayStop)
   for (const path of paths) await scan.add(path, 0)
-  return scan.found
+  return { found: scan.found, whole: !scan.stopped }
 }
 
 class Scan {
   readonly found: FoundFile[] = []
+  /** Nothing more is looked at. */
+  stopped = false
   readonly #visit: DirectoryVisitor
+  readonly #mayStop: () => boolean
   readonly #seen = new Set<string>()
 
-  constructor(visit: DirectoryVisitor) {
+  constructor(visit: DirectoryVisitor, mayStop: () => boolean) {
     this.#visit = visit
+    this.#mayStop = mayStop
   }
 
   async add(path: string, depth: number): Promise<void> {
+    if (this.stopped) return
     try {
       const real = await realpath(path)
       if (this.#seen.has(real)) return
@@ -74,6 +88,7 @@ class Scan {
     // Files of a folder are looked at together, as long as no link or folder stands between them.
     let names: string[] = []
     for (const entry of entries) {
+      if (this.stopped) return
       if (entry.name.startsWith('.')) continue
       if (entry.isFile()) {
         if (EXTENSION.test(entry.name)) names.push(entry.name)
@@ -94,6 +109,8 @@ class Scan {
   /** Plain files of one folder: their real path is known without asking. */
   async #addFiles(folder: string, real: string, names: readonly string[]): Promise<void> {
     for (let start = 0; start < names.length; start += STAT_BATCH) {
+      this.stopped ||= this.#mayStop()
+      if (this.stopped) return
       const batch = names.slice(start, start + STAT_BATCH)
       const results = await statAll(batch.map((name) => join(real, name)))
       for (const [index, name] of batch.entries()) {

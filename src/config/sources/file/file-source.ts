@@ -1,7 +1,7 @@
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { SourceFile } from '../../file-reading.ts'
 import { DirectoryWatch } from './directory-watch.ts'
-import { lookAgain, scanFiles, type FoundFile } from './file-scan.ts'
+import { type FileScan, type FoundFile, lookAgain, scanFiles } from './file-scan.ts'
 import { FileTexts } from './file-text.ts'
 import { Settle } from './settle.ts'
 
@@ -31,6 +31,8 @@ const LONGEST_WAIT_MS = 500
 const DEFAULT_POLL_MS = 2000
 /** Files that events may name before everything is looked at instead. */
 const MAX_HINTS = 64
+/** Looks of the poll in a row that give way to a change that events told of. */
+const MAX_GIVEN_WAY = 5
 /** The poll rests this many times as long as its last look took: many files are looked at less often. */
 const POLL_REST = 20
 
@@ -48,6 +50,9 @@ class WatchedFiles implements FileSource {
   readonly #settle: Settle
   /** Scans run one after another. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** Tasks whose turn has not come. */
+  #waiting = 0
+  #givenWay = 0
   #poll: NodeJS.Timeout | null = null
   readonly #texts = new FileTexts()
   #stamp = ''
@@ -139,12 +144,21 @@ class WatchedFiles implements FileSource {
   }
 
   async #find(): Promise<readonly FoundFile[]> {
+    const { found } = await this.#lookAtAll(() => false)
+    return this.#adopt(found)
+  }
+
+  #lookAtAll(mayStop: () => boolean): Promise<FileScan> {
     const watch = this.#closed ? null : this.#watch
     watch?.begin()
     // The folder around each path tells of its removal, its return and of swapped links.
-    for (const path of this.#options.paths) watch?.wantPath(dirname(resolve(path)))
-    const found = await scanFiles(this.#options.paths, (path, inode) => watch?.want(path, inode))
-    watch?.finish()
+    for (const path of this.#options.paths) watch?.wantPath(resolve(path))
+    return scanFiles(this.#options.paths, (path, inode) => watch?.want(path, inode), mayStop)
+  }
+
+  /** What a whole scan found is what there is. */
+  #adopt(found: readonly FoundFile[]): readonly FoundFile[] {
+    if (!this.#closed) this.#watch?.finish()
     this.#found = found
     this.#places = new Map()
     for (const [place, { path, plain }] of found.entries()) {
@@ -153,17 +167,28 @@ class WatchedFiles implements FileSource {
     return found
   }
 
+  /** A change that is known need not wait until everything was looked at for others. */
+  #givesWay(): boolean {
+    return this.#closed || (this.#waiting > 0 && this.#givenWay < MAX_GIVEN_WAY)
+  }
+
   #compareStamps(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#closed) return
       const began = performance.now()
-      if (stampOf(await this.#find()) !== this.#stamp) this.#touch(null)
+      const { found, whole } = await this.#lookAtAll(() => this.#givesWay())
+      this.#givenWay = whole ? 0 : this.#givenWay + 1
+      if (whole && stampOf(this.#adopt(found)) !== this.#stamp) this.#touch(null)
       if (!this.#closed) this.#schedulePoll(performance.now() - began)
     })
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(task)
+    this.#waiting++
+    const result = this.#turn.then(() => {
+      this.#waiting--
+      return task()
+    })
     this.#turn = result.catch(() => undefined)
     return result
   }

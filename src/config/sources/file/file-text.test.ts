@@ -17,7 +17,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 /** What a scan finds once the files have been at rest for an hour. */
 async function rested(): Promise<readonly FoundFile[]> {
-  const found = await scanFiles([folder], () => undefined)
+  const { found } = await scanFiles([folder], () => undefined)
   return found.map((file) => ({ ...file, changedAt: file.changedAt - 3_600_000 }))
 }
 
@@ -41,7 +41,7 @@ describe('texts of files', () => {
 
   test('that changed right before are read again, though the time stamp is the same', async () => {
     const texts = new FileTexts()
-    const found = await scanFiles([folder], () => undefined)
+    const { found } = await scanFiles([folder], () => undefined)
     await texts.read(found)
     await writeFile(join(folder, 'a.yaml'), 'a: 2')
     // The very same stamps: the clock of the file system did not tick between the two writes.
@@ -51,7 +51,7 @@ describe('texts of files', () => {
   test('with a time in the future are read every time', async () => {
     await utimes(join(folder, 'a.yaml'), new Date(), new Date(Date.now() + 3_600_000))
     const texts = new FileTexts()
-    const found = await scanFiles([folder], () => undefined)
+    const { found } = await scanFiles([folder], () => undefined)
     const first = await texts.read(found)
     expect((await texts.read(found))[0]).not.toBe(first[0])
   })
