@@ -66,7 +66,10 @@ const done: AttackReport = {
 
 process.on('message', (order: AttackOrder) => {
   leaveTheCoreToOthers()
-  for (let i = 0; i < order.slow; i++) beSlow(i, order.plainPort)
+  // Strangers to each other: their bytes do not come all at one time.
+  for (let i = 0; i < order.slow; i++) {
+    setTimeout(beSlow, (i * DRIP_MS) / order.slow, i, order.plainPort)
+  }
   for (let i = 0; i < order.resetters; i++) reset(order.plainPort)
   churn(order)
   setInterval(() => process.send!(done), REPORT_MS)

@@ -93,7 +93,8 @@ export class H2ServerEngine implements H2SessionOwner {
   }
 
   /**
-   * Takes over a connection. `firstBytes` are what was read from it to tell that it speaks HTTP/2.
+   * Takes over a connection. `firstBytes` are what was read from it to tell that it speaks HTTP/2,
+   * valid until this returns.
    * `context` becomes DownstreamConnection.context; `peer` are addresses of a PROXY header.
    */
   accept(

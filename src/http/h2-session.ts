@@ -11,6 +11,7 @@ import { H2Exchange } from './h2-exchange.ts'
 import { buildH2Request } from './h2-request.ts'
 import { isViolation } from './h2-reset.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
+import { isVolatile } from './shared-read.ts'
 import type { H2Settings } from './h2-settings.ts'
 import { Refusal } from './refusal.ts'
 import { deliveredBytes, waitingBytes } from './socket-progress.ts'
@@ -302,7 +303,9 @@ function startSession(
   socket.allowHalfOpen = false
   // node:http2 takes over the handle below the socket; bytes read before come from its buffer.
   socket.pause()
-  if (firstBytes !== null && firstBytes.length > 0) socket.unshift(firstBytes)
+  if (firstBytes !== null && firstBytes.length > 0) {
+    socket.unshift(isVolatile(firstBytes) ? Buffer.from(firstBytes) : firstBytes)
+  }
   const session = performServerHandshake(socket, sessionOptions(settings))
   session.setLocalWindowSize(settings.connectionWindowBytes)
   // Reading may not have begun, or was stopped by pause(): the handle must be told.

@@ -4,7 +4,10 @@ import type { HttpSettings } from './http-settings.ts'
 import { matchPreface, PREFACE_BEGINS, PREFACE_MATCHES } from './http2-preface.ts'
 import type { Timed, TimerWheel } from './timer-wheel.ts'
 
-/** Where a sniffed connection goes, and who forgets it when it goes nowhere. */
+/**
+ * Where a sniffed connection goes, and who forgets it when it goes nowhere. The bytes are valid until
+ * the call returns.
+ */
 export interface SnifferOwner {
   readonly wheel: TimerWheel
   readonly settings: HttpSettings
@@ -65,7 +68,7 @@ export class PrefaceSniffer implements Timed {
     this.#letGo()
     if (match === PREFACE_MATCHES) {
       this.socket.pause()
-      this.#owner.onHttp2(this, Buffer.from(bytes))
+      this.#owner.onHttp2(this, bytes)
     } else this.#owner.onHttp1(this, bytes)
   }
 
