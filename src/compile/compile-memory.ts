@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { CompileSettings } from './compile-input.ts'
 import type { WrittenNames } from './gateway/bindings.ts'
+import { KeptHosts } from './gateway/kept-hosts.ts'
 import { Kept } from './kept.ts'
 import type { DraftsByScope } from './routes/draft-keeper.ts'
 
@@ -13,6 +14,7 @@ import type { DraftsByScope } from './routes/draft-keeper.ts'
 export class CompileMemory {
   readonly drafts = new Kept<DraftsByScope>()
   readonly names = new Kept<WrittenNames>()
+  readonly hosts = new KeptHosts()
   #clusters: ReadonlyMap<string, ClusterPlan> = new Map()
   #settings: CompileSettings | null = null
 

@@ -114,6 +114,7 @@ function assemble(input: CompileInput, memory: CompileMemory) {
     policies,
     authentications,
     filtersFor,
+    keptHosts: filters.patchesRoutes || !policies.isEmpty ? null : memory.hosts,
   }
 }
 
@@ -127,7 +128,14 @@ function compileListeners(parts: Parts): readonly ListenerPlan[] {
   const { authentications } = parts
   authentications.place(served)
   const rules = httpRules
-  const tables = new HttpTables({ bindings, rules, filtersFor, findings, authentications })
+  const tables = new HttpTables({
+    bindings,
+    rules,
+    filtersFor,
+    findings,
+    authentications,
+    keptHosts: parts.keptHosts,
+  })
   const { credentials, clusters, registry } = parts
   const passing = new PassingChains({ bindings, destinations, clusters, registry, findings })
   const chains = new TlsChains({

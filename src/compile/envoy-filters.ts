@@ -98,13 +98,17 @@ export class EnvoyFilterIndex {
     return this.#input.services?.find(clusterName) ?? `no cluster "${clusterName}" is known`
   }
 
+  /** False: rules get filters by their own fields alone. */
+  get patchesRoutes(): boolean {
+    return this.#httpFilters.length > 0 || this.#routePatches.length > 0
+  }
+
   /**
    * The filters that do something on this route, in order of execution: those its rule asks for
    * (`rule`) at their places in Istio's chain, and those that patches inserted around them.
    */
   filtersFor(route: RouteScope, rule: RuleSettings = NO_RULE_SETTINGS): readonly Filter[] {
-    const isPatched = this.#httpFilters.length > 0 || this.#routePatches.length > 0
-    if (!isPatched && rule === NO_RULE_SETTINGS) return NO_FILTERS
+    if (!this.patchesRoutes && rule === NO_RULE_SETTINGS) return NO_FILTERS
     this.#scopes.push(route)
     const chain = this.#chainFor(route)
     let virtualHost: readonly FilterLayer[] = []

@@ -104,6 +104,10 @@ export class RateLimitPolicies {
     )
   }
 
+  get isEmpty(): boolean {
+    return this.#policies.length === 0
+  }
+
   /** What a route's rule says to filters, with the policies of the route. */
   added(scope: RouteScope, rule: RuleSettings): RuleSettings {
     if (this.#policies.length === 0) return rule

@@ -1,12 +1,15 @@
 import { HostTable } from '../../routing/host-table.ts'
+import type { VirtualHost } from '../../routing/virtual-host.ts'
 import type { HttpServerPlan } from '../../snapshot/listener-plan.ts'
 import type { Findings } from '../findings.ts'
 import type { HttpRules } from '../routes/http-rules.ts'
 import type { RequestAuthentications } from '../request-authentications.ts'
 import { catchAllsLast, type RouteDraft } from '../routes/route-draft.ts'
+import { NO_RULE_SETTINGS } from '../envoy-filters-scope.ts'
 import { buildVirtualHost, type FiltersFor } from '../routes/virtual-host-builder.ts'
 import { type Bindings, type BoundService, domainsOn } from './bindings.ts'
 import type { PlacedServer } from './gateway-servers.ts'
+import type { KeptHosts } from './kept-hosts.ts'
 import { RouteConflicts } from './route-conflicts.ts'
 
 /** A virtual host while VirtualServices are still being added. */
@@ -14,7 +17,8 @@ interface OpenHost {
   readonly name: string
   /** Number of the Gateway server that brought it first. */
   readonly port: number
-  readonly drafts: RouteDraft[]
+  /** Of one VirtualService each. */
+  readonly drafts: (readonly RouteDraft[])[]
   httpsRedirect: boolean
 }
 
@@ -24,6 +28,8 @@ export class HttpTables {
   readonly #rules: HttpRules
   readonly #filtersFor: FiltersFor
   readonly #findings: Findings
+  /** null: filters may stand on any route. */
+  readonly #keptHosts: KeptHosts | null
   readonly #conflicts: RouteConflicts
   readonly #authentications: RequestAuthentications
 
@@ -33,12 +39,14 @@ export class HttpTables {
     filtersFor: FiltersFor
     findings: Findings
     authentications: RequestAuthentications
+    keptHosts: KeptHosts | null
   }) {
     this.#authentications = init.authentications
     this.#bindings = init.bindings
     this.#rules = init.rules
     this.#filtersFor = init.filtersFor
     this.#findings = init.findings
+    this.#keptHosts = init.keptHosts
     this.#conflicts = new RouteConflicts(init.findings)
   }
 
@@ -47,16 +55,34 @@ export class HttpTables {
     const hosts = new Map<string, OpenHost>()
     for (const server of servers) this.#addServer(hosts, server)
     const gateways = [...new Set(servers.map((server) => server.gateway.name))]
-    const entries = [...hosts].map(([domain, open]) => {
+    const make = (domain: string, open: OpenHost): VirtualHost => {
       const { name: virtualHostName, port: portNumber, httpsRedirect } = open
-      const drafts = catchAllsLast(open.drafts)
+      const drafts = catchAllsLast(open.drafts.flat())
       this.#conflicts.check(domain, drafts)
       const init = { name: virtualHostName, domains: [domain], drafts, httpsRedirect }
       const table = { context: 'GATEWAY', gateways, portNumber, routeTable: name } as const
-      return [domain, buildVirtualHost(init, table, this.#filtersFor)] as const
-    })
+      return buildVirtualHost(init, table, this.#filtersFor)
+    }
+    const entries = [...hosts].map(
+      ([domain, open]) => [domain, this.#kept(open, () => make(domain, open))] as const,
+    )
     const authenticator = this.#authentications.for(gateways)
     return { name, hosts: new HostTable(entries), gateways, authenticator }
+  }
+
+  /** Drafts of one VirtualService hide none of each other that validation has not told of. */
+  #kept(open: OpenHost, make: () => VirtualHost): VirtualHost {
+    const [drafts, ...others] = open.drafts
+    const kept = this.#keptHosts
+    if (kept === null || drafts === undefined || others.length > 0) return make()
+    const identity = open.httpsRedirect ? `${open.name} to https` : open.name
+    const present = kept.find(drafts, identity)
+    if (present !== null) return present
+    const made = make()
+    if (drafts.every(({ settings }) => settings === NO_RULE_SETTINGS)) {
+      kept.add(drafts, identity, made)
+    }
+    return made
   }
 
   /** Reports routes that no request reaches. Call once, behind the last `build`. */
@@ -76,7 +102,7 @@ export class HttpTables {
       this.#checkClaims(service, server, drafts)
       for (const domain of domains) {
         const open = openHost(hosts, domain, server.number)
-        open.drafts.push(...drafts)
+        open.drafts.push(drafts)
         if (redirect) open.httpsRedirect = true
       }
     }

@@ -11,7 +11,7 @@ export interface FileSourceOptions {
   readonly watch: boolean
   /** All files, whenever one of them changed. Not called for what the first `read` returns. */
   onChange(files: readonly SourceFile[]): void
-  /** Quiet time after the last write before files are read again. Default 100 ms. */
+  /** Quiet time after the last write before files are read again. Default 50 ms. */
   readonly settleMs?: number
   /** How often files are compared by `stat`, for changes no event told of. Default 2000 ms. */
   readonly pollMs?: number
@@ -25,7 +25,7 @@ export interface FileSource {
   close(): Promise<void>
 }
 
-const DEFAULT_SETTLE_MS = 100
+const DEFAULT_SETTLE_MS = 50
 /** Files that are written without pause are read this often all the same. */
 const LONGEST_WAIT_MS = 500
 const DEFAULT_POLL_MS = 2000
