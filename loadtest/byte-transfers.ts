@@ -10,8 +10,8 @@ export const CORE = 0
 const CONCURRENCY = 16
 const SMALL_BYTES = 64 * 1024
 const GIGABYTE = 1_000_000_000
-/** Before a measurement. */
-const WARM_UP_TRANSFERS = 500
+/** Before a measurement: code that is compiled while it runs is in its final shape by then. */
+const WARM_UP_TRANSFERS = 10_000
 const CHUNK = Buffer.alloc(256 * 1024, 'x')
 const READ_BUFFER_BYTES = 256 * 1024
 const LENGTH_BYTES = 8

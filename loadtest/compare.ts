@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fullLoad, type LoadResult, pacedLoad } from './load.ts'
+import { percentile } from './micro/figures.ts'
 import { cpuTimeOf } from './process-cpu.ts'
 import { envoy, ENVOY_ENVIRONMENT } from './proxies/envoy.ts'
 import { haproxy } from './proxies/haproxy.ts'
@@ -10,6 +11,7 @@ import { fastifyHttpProxy } from './proxies/http-proxy.ts'
 import { nginx } from './proxies/nginx.ts'
 import { installed, type ProxyKind, type RunningProxy, stopChild } from './proxies/proxy.ts'
 import { tidegate } from './proxies/tidegate.ts'
+import { startBackend } from './running-backend.ts'
 import { type Scenario, SCENARIOS, type TlsFiles, writeTlsFiles } from './scenario.ts'
 
 /**
@@ -88,7 +90,7 @@ async function compare(scenario: Scenario, tls: TlsFiles): Promise<void> {
     if (reason !== null) console.log(`${scenario.name}, ${kind.name}: skipped, ${reason}`)
     return reason === null
   })
-  const backend = await startBackend(scenario)
+  const backend = await startBackend(scenario, LOAD_CORE)
   try {
     const samples = new Map<string, Sample[]>(kinds.map((kind) => [kind.name, []]))
     for (let round = 0; round < flags.rounds; round++) {
@@ -108,16 +110,6 @@ async function compare(scenario: Scenario, tls: TlsFiles): Promise<void> {
   }
 }
 
-async function startBackend(scenario: Scenario): Promise<{ child: ChildProcess; port: number }> {
-  const script = join(import.meta.dirname, 'backend.ts')
-  const command = ['-c', String(LOAD_CORE), process.execPath, script, String(scenario.bodyBytes)]
-  const child = spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const port = await new Promise<number>((resolve) => {
-    child.stdout.once('data', (text: Buffer) => resolve(Number(text.toString().trim())))
-  })
-  return { child, port }
-}
-
 async function measure(proxy: RunningProxy, scenario: Scenario): Promise<Sample> {
   const { seconds, connections } = flags
   const load = { scenario, port: proxy.port, seconds, connections, core: LOAD_CORE }
@@ -135,20 +127,15 @@ async function measure(proxy: RunningProxy, scenario: Scenario): Promise<Sample>
   }
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1] ?? Number.NaN
-}
-
 function shown(value: number, digits: number): string {
   return Number.isNaN(value) ? '-' : value.toFixed(digits)
 }
 
 function report(scenario: Scenario, samples: ReadonlyMap<string, readonly Sample[]>): void {
   const cpuOf = (sample: Sample): number => sample.userUs + sample.systemUs
-  const base = median((samples.get('nginx') ?? []).map(cpuOf))
+  const base = percentile((samples.get('nginx') ?? []).map(cpuOf), 0.5)
   const rows = [...samples].map(([name, list]) => {
-    const of = (read: (sample: Sample) => number): number => median(list.map(read))
+    const of = (read: (sample: Sample) => number): number => percentile(list.map(read), 0.5)
     const cpu = of(cpuOf)
     const parts = `${shown(
       of((s) => s.userUs),

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { percentile } from './micro/figures.ts'
 import { cpuTimeOf } from './process-cpu.ts'
 import { installed, type ProxyKind, stopChild } from './proxies/proxy.ts'
 import { rateLimitedKinds } from './proxies/rate-limited.ts'
+import { startBackend } from './running-backend.ts'
 import { SCENARIOS, writeTlsFiles } from './scenario.ts'
 
 /**
@@ -47,7 +48,7 @@ try {
   spawnSync('taskset', ['-pc', String(LOAD_CORE), String(process.pid)])
   await using redis = await startRedis()
   const kinds = rateLimitedKinds(redis.url)
-  const backend = await startBackend()
+  const backend = await startBackend(SCENARIO, LOAD_CORE)
   try {
     report(kinds, await measureAll(kinds, backend.port))
   } finally {
@@ -62,17 +63,6 @@ function numberFlag(name: string, fallback: number): number {
   const value = at < 0 ? fallback : Number(args[at + 1])
   if (!Number.isInteger(value) || value < 1) throw new Error(`${name} takes a whole number from 1`)
   return value
-}
-
-async function startBackend(): Promise<{ child: ChildProcess; port: number }> {
-  const script = join(import.meta.dirname, 'backend.ts')
-  const child = spawn(process.execPath, [script, String(SCENARIO.bodyBytes)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const port = await new Promise<number>((resolve) => {
-    child.stdout.once('data', (text: Buffer) => resolve(Number(text.toString().trim())))
-  })
-  return { child, port }
 }
 
 async function measureAll(

@@ -4,35 +4,39 @@ import type { TlsFiles } from '../scenario.ts'
 import { freePort, type ProxyKind, startPinned } from './proxy.ts'
 
 /** Metrics on, access log off, one worker: what the other proxies run with. */
-export const tidegate: ProxyKind = {
-  name: 'tidegate',
-  missing: () => null,
-  async start({ backendPort, folder, core, scenario, tls }) {
-    const port = await freePort()
-    const config = join(folder, 'tidegate')
-    mkdirSync(config, { recursive: true })
-    writeFileSync(
-      join(config, 'bench.yaml'),
-      scenario.tls
-        ? secureConfiguration(tls) + backendOf(backendPort)
-        : plainConfiguration() + backendOf(backendPort),
-    )
-    const command = join(import.meta.dirname, '..', '..', 'bin', 'tidegate')
-    const args = [
-      'run',
-      '-c',
-      config,
-      '--listen',
-      `${scenario.tls ? 443 : 80}=127.0.0.1:${port}`,
-      '--admin',
-      'off',
-      '--status',
-      'off',
-      '--log-level',
-      'error',
-    ]
-    return startPinned(core, command, args, port)
-  },
+export const tidegate = tidegateOf(join(import.meta.dirname, '..', '..', 'bin', 'tidegate'))
+
+/** The gateway of some checkout, by its command. */
+export function tidegateOf(command: string): ProxyKind {
+  return {
+    name: 'tidegate',
+    missing: () => null,
+    async start({ backendPort, folder, core, scenario, tls }) {
+      const port = await freePort()
+      const config = join(folder, 'tidegate')
+      mkdirSync(config, { recursive: true })
+      writeFileSync(
+        join(config, 'bench.yaml'),
+        scenario.tls
+          ? secureConfiguration(tls) + backendOf(backendPort)
+          : plainConfiguration() + backendOf(backendPort),
+      )
+      const args = [
+        'run',
+        '-c',
+        config,
+        '--listen',
+        `${scenario.tls ? 443 : 80}=127.0.0.1:${port}`,
+        '--admin',
+        'off',
+        '--status',
+        'off',
+        '--log-level',
+        'error',
+      ]
+      return startPinned(core, command, args, port)
+    },
+  }
 }
 
 /** No access log: what the other proxies run with. */
