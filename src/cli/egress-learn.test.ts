@@ -26,6 +26,7 @@ function shape(resources: readonly Written[]): readonly string[] {
   return resources
     .filter(({ kind }) => kind === 'ServiceEntry')
     .map(({ spec }) => {
+      // `spec` is what is written to YAML: of a ServiceEntry it has these.
       const { hosts, ports, resolution } = spec as unknown as {
         hosts: string[]
         ports: { number: number; protocol: string }[]

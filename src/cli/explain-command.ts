@@ -9,11 +9,12 @@ import {
   type RawPlaceFlags,
 } from './decision-flags.ts'
 import { usageError } from './exit.ts'
-import { explain } from './explain.ts'
+import { explain, type ExplainOptions } from './explain.ts'
 import { outputOption, parseOutput, repeatable } from './flag-options.ts'
 import { parseAddress } from './flag-values.ts'
 
-interface ExplainFlags extends RawPlaceFlags, RawDecisionFlags {
+/** Flags of a verb that asks about one request, of files or of a running gateway. */
+export interface ExplainFlags extends RawPlaceFlags, RawDecisionFlags {
   config: string[]
   admin?: string
   header: string[]
@@ -41,27 +42,36 @@ export function explainCommand(): Command {
     .argument('<method>', 'GET, POST, ...; CONNECT with --egress')
     .argument('<url>', 'http:// or https:// with host and path, as the client would call it')
     .addHelpText('after', NOTES)
+  addQuestionFlags(command, 'through the egress proxy; https becomes a CONNECT tunnel')
+  return command.action(async (method: string, url: string, flags: ExplainFlags) => {
+    process.exitCode = await explain(callOf(method, url, flags), questionOptionsOf(flags))
+  })
+}
+
+/** `egress`: what --egress says of itself. */
+export function addQuestionFlags(command: Command, egress: string): void {
   const options = [
     repeatable('-c, --config <path>', 'file or folder with Istio and Kubernetes YAML'),
     new Option('--admin <[host:]port>', 'ask a running gateway instead'),
     repeatable('-H, --header <name: value>', 'header of the request'),
     new Option('--sni <name>', "TLS server name; else the URL's host where it is https"),
     new Option('--port <number>', "Gateway server port; else the URL's, 80 or 443"),
-    new Option('--egress', 'through the egress proxy; https becomes a CONNECT tunnel'),
+    new Option('--egress', egress),
     new Option('--from <client>', 'address of the client, or NAMESPACE/POD'),
     ...placeFlags(),
     ...decisionFlags(),
     outputOption(),
   ]
   for (const option of options) command.addOption(option)
-  return command.action(async (method: string, url: string, flags: ExplainFlags) => {
-    process.exitCode = await explain(callOf(method, url, flags), {
-      output: parseOutput(flags.output),
-      config: flags.config,
-      admin: flags.admin === undefined ? null : parseAddress('--admin', flags.admin),
-      ...decisionOptionsOf(flags),
-    })
-  })
+}
+
+export function questionOptionsOf(flags: ExplainFlags): ExplainOptions {
+  return {
+    output: parseOutput(flags.output),
+    config: flags.config,
+    admin: flags.admin === undefined ? null : parseAddress('--admin', flags.admin),
+    ...decisionOptionsOf(flags),
+  }
 }
 
 /** Flags that describe a request. */

@@ -1,15 +1,12 @@
-import { Command, Option } from 'commander'
-import {
-  decisionFlags,
-  decisionOptionsOf,
-  placeFlags,
-  type RawDecisionFlags,
-  type RawPlaceFlags,
-} from './decision-flags.ts'
+import { Command } from 'commander'
 import { usageError } from './exit.ts'
-import { callOf } from './explain-command.ts'
+import {
+  addQuestionFlags,
+  callOf,
+  type ExplainFlags,
+  questionOptionsOf,
+} from './explain-command.ts'
 import { outputOption, parseOutput, repeatable } from './flag-options.ts'
-import { parseAddress } from './flag-values.ts'
 import { adminOption, parseAdmin } from './gateway-flags.ts'
 import { explainLimit } from './limit-explain.ts'
 import { resetLimit } from './limit-reset.ts'
@@ -49,17 +46,6 @@ function topCommand(): Command {
 
 const MAX_COUNT = 256
 
-interface ExplainFlags extends RawPlaceFlags, RawDecisionFlags {
-  config: string[]
-  admin?: string
-  header: string[]
-  sni?: string
-  port?: string
-  egress?: boolean
-  from?: string
-  output: string
-}
-
 const EXPLAIN_NOTES = `
 Every filter that limits is listed, with every rule: the entries it makes of the request or what is
 missing, the limit it hits, and with --admin how its counter stands. Nothing is counted.
@@ -75,26 +61,9 @@ function explainCommand(): Command {
     .argument('<method>', 'GET, POST, ...')
     .argument('<url>', 'http:// or https:// with host and path, as the client would call it')
     .addHelpText('after', EXPLAIN_NOTES)
-  const options = [
-    repeatable('-c, --config <path>', 'file or folder with Istio and Kubernetes YAML'),
-    new Option('--admin <[host:]port>', 'ask a running gateway instead'),
-    repeatable('-H, --header <name: value>', 'header of the request'),
-    new Option('--sni <name>', "TLS server name; else the URL's host where it is https"),
-    new Option('--port <number>', "Gateway server port; else the URL's, 80 or 443"),
-    new Option('--egress', 'through the egress proxy'),
-    new Option('--from <client>', 'address of the client, or NAMESPACE/POD'),
-    ...placeFlags(),
-    ...decisionFlags(),
-    outputOption(),
-  ]
-  for (const option of options) command.addOption(option)
+  addQuestionFlags(command, 'through the egress proxy')
   return command.action(async (method: string, url: string, flags: ExplainFlags) => {
-    process.exitCode = await explainLimit(callOf(method, url, flags), {
-      output: parseOutput(flags.output),
-      config: flags.config,
-      admin: flags.admin === undefined ? null : parseAddress('--admin', flags.admin),
-      ...decisionOptionsOf(flags),
-    })
+    process.exitCode = await explainLimit(callOf(method, url, flags), questionOptionsOf(flags))
   })
 }
 

@@ -157,6 +157,7 @@ function withEnvironment(command: Command, env: NodeJS.ProcessEnv): RawRunFlags 
     else if (BOOLEAN.some((known) => known === name)) values[name] = parseBoolean(name, text)
     else values[name] = text
   }
+  // commander makes the names, and each value has been given the kind that its flag has.
   return values as unknown as RawRunFlags
 }
 

@@ -12,7 +12,7 @@ import { ForwardedExchange } from './fastify-exchange.ts'
 import type { NodeHeaders } from './fastify-headers.ts'
 import { RelayedExchange } from './fastify-relay.ts'
 import { FastifyReplyFacade } from './fastify-reply.ts'
-import { type AnswerWatcher, FastifyRequestFacade } from './fastify-request.ts'
+import { type AnswerWatcher, facadeOf, FastifyRequestFacade } from './fastify-request.ts'
 import { FastifyServerFacade } from './fastify-server-facade.ts'
 import { Headers } from './headers.ts'
 
@@ -126,7 +126,7 @@ export class FastifyBridge implements AnswerWatcher {
 
   /** onError hook, before any error handler writes an answer. */
   takeError(request: FastifyRequest, error: FastifyError): void {
-    const { handler } = (request.raw as unknown as FastifyRequestFacade).exchange
+    const { handler } = facadeOf(request).exchange
     if (handler instanceof RelayedExchange) handler.dropAnswer()
     const { statusCode = 500 } = error
     if (statusCode >= 500) this.#tellError(error)
@@ -142,8 +142,8 @@ export class FastifyBridge implements AnswerWatcher {
   }
 
   #createServer(handler: FastifyServerFactoryHandler): Server {
+    // Fastify's types name node:http's classes; it uses the few members that the facades have.
     this.#fastify = handler as unknown as NodeHandler
-    // Fastify asks for an http.Server and uses the few members that the facade has.
     return new FastifyServerFacade() as unknown as Server
   }
 
@@ -157,7 +157,7 @@ export class FastifyBridge implements AnswerWatcher {
   }
 
   #forward(request: FastifyRequest, reply: FastifyReply): void {
-    const facade = request.raw as unknown as FastifyRequestFacade
+    const facade = facadeOf(request)
     if (this.hasPlugins) {
       this.#forwardObserved(facade, request, reply)
       return

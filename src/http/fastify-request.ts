@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { FastifyBody } from './fastify-body.ts'
 import {
@@ -247,4 +248,9 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.emit('close')
     this.reply.lose()
   }
+}
+
+/** `raw` is the facade that the request was routed with; Fastify's types name node:http's class. */
+export function facadeOf(request: FastifyRequest): FastifyRequestFacade {
+  return request.raw as unknown as FastifyRequestFacade
 }

@@ -7,7 +7,7 @@ import type {
   preParsingHookHandler,
 } from 'fastify'
 import { EXCHANGE_PATH, type FastifyBridge, ROUTED_METHOD } from './fastify-bridge.ts'
-import type { FastifyRequestFacade } from './fastify-request.ts'
+import { facadeOf } from './fastify-request.ts'
 
 type Hooks<T> = T | T[] | undefined
 
@@ -78,10 +78,6 @@ function ownBody(
 ): void {
   facadeOf(request).keepNoBody()
   done()
-}
-
-function facadeOf(request: FastifyRequest): FastifyRequestFacade {
-  return request.raw as unknown as FastifyRequestFacade
 }
 
 function listOf<T>(hooks: Hooks<T>): T[] {

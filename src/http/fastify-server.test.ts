@@ -395,6 +395,7 @@ type SyncHook = (
 
 function hook(name: 'onRequest' | 'preHandler', run: SyncHook): FastifyPluginCallback {
   return (instance, _options, done) => {
+    // The overloads of addHook take one hook each, not a union of their names.
     instance.addHook(name, run as never)
     done()
   }
@@ -424,6 +425,7 @@ function onlyFor(path: string, plugin: FastifyPluginCallback): FastifyPluginCall
               request.url === path ? run(request, reply) : undefined
           : (request: { url: string }, reply: unknown, next: () => void) =>
               request.url === path ? run(request, reply, next) : next()
+        // As above: one hook stands for all in the types.
         instance.addHook(name as 'onRequest', limited as never)
       },
     })

@@ -94,11 +94,10 @@ const PLUGIN_META = Symbol.for('plugin-meta')
  */
 function unencapsulated(plugin: GatewayPlugin['plugin']): FastifyPluginCallback {
   const open: object = plugin.bind(null)
-  const marks = plugin as unknown as Record<symbol, unknown>
-  const meta = marks[PLUGIN_META]
+  const meta: unknown = Reflect.get(plugin, PLUGIN_META)
   Object.assign(open, {
     [SKIP_OVERRIDE]: true,
-    [DISPLAY_NAME]: marks[DISPLAY_NAME] ?? plugin.name,
+    [DISPLAY_NAME]: Reflect.get(plugin, DISPLAY_NAME) ?? plugin.name,
   })
   if (meta !== undefined) Object.assign(open, { [PLUGIN_META]: meta })
   return open as FastifyPluginCallback

@@ -8,4 +8,5 @@ import { EventEmitter } from 'node:events'
 function Unprepared(this: EventEmitter): void {}
 Unprepared.prototype = EventEmitter.prototype
 
+// TypeScript knows no function of the old way as a class to inherit from; calls of `new` work alike.
 export const LazyEmitter = Unprepared as unknown as typeof EventEmitter

@@ -487,6 +487,7 @@ describe('an upgrade', () => {
 
   test('a cookie that a hash policy made reaches the client', () => {
     const client = ingress(forward(), upgrade)
+    // The upstream's handler is the exchange itself, which balancers know as their context.
     const context = attempt().handler as unknown as { setCookie(value: string): void }
     context.setCookie('session=abc')
     attempt().heads(101, [], UNKNOWN_LENGTH)

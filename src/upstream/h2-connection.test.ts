@@ -570,6 +570,7 @@ describe('streams and connections', () => {
     expect(fixture.connection.availableStreams).toBe(0)
     const refused = await fixture.finished(fixture.call())
     expect(refused.failure?.type).toBe('refused-stream')
+    // Set in a callback, which the type checker does not follow: it takes `running` for null.
     const stream = running as unknown as ServerHttp2Stream
     stream.respond({ ':status': 200 })
     stream.end('done')

@@ -12,6 +12,7 @@ async function startRaw(answer: (text: string, reply: (text: string) => void) =>
   readonly server: RawServer
   text: string
 }> {
+  // The server's handler writes to the result that holds the server: one of them comes first.
   const raw = { server: null as unknown as RawServer, text: '' }
   raw.server = await new RawServer((socket) => {
     let text = ''

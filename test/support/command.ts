@@ -167,6 +167,7 @@ export async function serve(
   const { child } = startCommand(['run', ...management, ...args], options)
   const serving = new ServingCommand(child)
   try {
+    // The program's own line: tests read what it says, and fail where it does not.
     serving.ready = (await serving.untilLogged('ready')) as unknown as ReadyLine
   } catch (error) {
     await serving[Symbol.asyncDispose]()

@@ -76,7 +76,7 @@ const ONLY_IN_HTTP1: ReadonlySet<string> = new Set([
 ])
 
 function isClean([name, value]: readonly [string, string]): boolean {
-  // oxlint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- the tab is allowed in values
   return /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
 }
 

@@ -52,8 +52,11 @@ export function verifyJws(text: string, rules: JwsRules): SignedRequest {
   if (key === null) throw new AcmeRefusal('accountDoesNotExist', 'no such account')
   const signed = Buffer.from(`${String(jws['protected'])}.${String(jws['payload'])}`)
   const signature = Buffer.from(String(jws['signature']), 'base64url')
-  const publicKey = { key: createPublicKey({ key, format: 'jwk' }), dsaEncoding: 'ieee-p1363' }
-  if (!verify('sha256', signed, publicKey as never, signature)) {
+  const publicKey = {
+    key: createPublicKey({ key, format: 'jwk' }),
+    dsaEncoding: 'ieee-p1363',
+  } as const
+  if (!verify('sha256', signed, publicKey, signature)) {
     throw new AcmeRefusal('malformed', 'the signature does not verify')
   }
   const payload = decoded(jws['payload'])
