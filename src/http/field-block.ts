@@ -19,6 +19,9 @@ import type { Refusal } from './refusal.ts'
 /** What to do with field names that hold `_`: backends that map `-` to `_` cannot tell them apart. */
 export type UnderscoreNames = 'reject' | 'drop' | 'allow'
 
+/** Characters of the longest head that a connection remembers. */
+export const MAX_REMEMBERED = 2_048
+
 /**
  * The field lines of one message: ordinary ones in `fields` (name, value, ...), those that belong
  * to this hop in members of their own. Lists that came in several lines are joined with a comma.
@@ -41,9 +44,31 @@ export class FieldBlock {
 
   #authorized = false
   #typed = false
+  /**
+   * Length of the lines read last. Their text and fields from the second time on that lines of this
+   * length came: a connection that is used once keeps nothing.
+   */
+  #lastLength = 0
+  #lastText = ''
+  #lastFields: readonly string[] = []
+
+  /**
+   * Whether the lines behind `start` are those read last, to the letter: a peer repeats itself on a
+   * connection (what HPACK makes use of). Then `repeat` takes over what was read.
+   */
+  repeats(text: string, start: number): boolean {
+    const last = this.#lastText
+    return last !== '' && text.length - start === last.length && text.slice(start) === last
+  }
+
+  /** Instead of `read`, when the lines are those read last. */
+  repeat(): void {
+    this.fields = this.#lastFields.slice()
+  }
 
   /** `fields` is handed to the message, so it starts anew; the rest is forgotten. */
-  reset(): void {
+  #reset(): void {
+    this.#lastText = ''
     this.fields = []
     this.host = null
     this.hostCount = 0
@@ -62,19 +87,39 @@ export class FieldBlock {
   }
 
   /**
-   * Reads lines from `start` up to `end`, each closed by CRLF (checked before, as is the absence of
-   * other controls). Obsolete folding and white space before the colon fail as bad names.
+   * Reads the lines behind `start`, each closed by CRLF (checked before, as is the absence of other
+   * controls). Obsolete folding and white space before the colon fail as bad names.
    */
-  parse(
+  read(
     text: string,
     start: number,
-    end: number,
+    maxFields: number,
+    underscores: UnderscoreNames,
+  ): Refusal | null {
+    this.#reset()
+    const refusal = this.#parse(text, start, maxFields, underscores)
+    if (refusal === null) this.#remember(text, start)
+    return refusal
+  }
+
+  #remember(text: string, start: number): void {
+    const length = text.length - start
+    const seemsTwice = length === this.#lastLength
+    this.#lastLength = length
+    if (!seemsTwice || text.length > MAX_REMEMBERED) return
+    this.#lastText = text.slice(start)
+    this.#lastFields = this.fields.slice()
+  }
+
+  #parse(
+    text: string,
+    start: number,
     maxFields: number,
     underscores: UnderscoreNames,
   ): Refusal | null {
     let count = 0
     let at = start
-    while (at < end) {
+    while (at < text.length) {
       const lineEnd = text.indexOf('\r\n', at)
       const name = fieldNames.read(text, at, lineEnd)
       if (name === null) return BAD_FIELD_NAME

@@ -46,8 +46,12 @@ export class RequestHeadParser {
   /** `end` is the index of the CRLF closing the last line; an empty line follows. */
   parse(text: string, end: number): Request | Refusal {
     const head = text.slice(0, end + 2)
-    if (hasForbiddenControl(head)) return refusals.BAD_CONTROL
+    const block = this.#block
     const lineEnd = head.indexOf('\r\n')
+    const repeated = block.repeats(head, lineEnd + 2)
+    if (hasForbiddenControl(repeated ? head.slice(0, lineEnd + 2) : head)) {
+      return refusals.BAD_CONTROL
+    }
     const methodEnd = head.indexOf(' ')
     const targetEnd = head.indexOf(' ', methodEnd + 1)
     if (methodEnd === -1 || targetEnd === -1 || targetEnd > lineEnd) return refusals.BAD_START_LINE
@@ -56,17 +60,13 @@ export class RequestHeadParser {
     const protocol = readVersion(head, targetEnd + 1, lineEnd)
     if (protocol instanceof Refusal) return protocol
     if (protocol === 'HTTP/1.0' && !this.#settings.acceptHttp10) return refusals.OLD_VERSION
-    const block = this.#block
-    block.reset()
     const settings = this.#settings
-    const refusal = block.parse(
-      head,
-      lineEnd + 2,
-      head.length,
-      settings.maxHeaderFields,
-      settings.underscoreNames,
-    )
-    if (refusal !== null) return refusal
+    if (repeated) block.repeat()
+    else {
+      const { maxHeaderFields, underscoreNames } = settings
+      const refusal = block.read(head, lineEnd + 2, maxHeaderFields, underscoreNames)
+      if (refusal !== null) return refusal
+    }
     const request = this.#build(protocol, method, head.slice(methodEnd + 1, targetEnd))
     if (settings.preserveHeaderCase && request instanceof Request) {
       request.headers.spellings = readSpellings(head, lineEnd + 2)

@@ -49,15 +49,18 @@ export class ResponseHeadParser {
   /** `end` is the index of the CRLF closing the last line. null: the members are set. */
   parse(text: string, end: number): Refusal | null {
     const head = text.slice(0, end + 2)
-    if (hasForbiddenControl(head)) return BAD_CONTROL
+    const block = this.#block
     const lineEnd = head.indexOf('\r\n')
+    const repeated = block.repeats(head, lineEnd + 2)
+    if (hasForbiddenControl(repeated ? head.slice(0, lineEnd + 2) : head)) return BAD_CONTROL
     const old = this.#readStatusLine(head, lineEnd)
     if (old === null) return BAD_START_LINE
-    const block = this.#block
-    block.reset()
-    const refusal = block.parse(head, lineEnd + 2, head.length, this.#maxFields, 'allow')
-    // A repeated Content-Type is the backend's business; framing fields are checked below.
-    if (refusal !== null && refusal !== REPEATED_FIELD) return refusal
+    if (repeated) block.repeat()
+    else {
+      const refusal = block.read(head, lineEnd + 2, this.#maxFields, 'allow')
+      // A repeated Content-Type is the backend's business; framing fields are checked below.
+      if (refusal !== null && refusal !== REPEATED_FIELD) return refusal
+    }
     if (!this.#options.read(block)) return BAD_CONNECTION
     this.closes = this.#options.close || (old && !this.#options.keepAlive)
     this.upgrade = this.#options.upgrade && block.upgrade ? block.upgrade.toLowerCase() : null

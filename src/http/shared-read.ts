@@ -9,6 +9,7 @@ import {
   takeEarlyBuffer,
   takeOwnBuffer,
 } from './read-buffers.ts'
+import { tickQueue } from './tick-queue.ts'
 
 /** A read of this size is part of a stream of them: the socket gets a buffer of its own. */
 const STREAMING_BYTES = 16_384
@@ -137,8 +138,13 @@ class SocketReads {
     if (length >= STREAMING_BYTES) this.#smallReads = 0
     else if (this.#smallReads < SMALL_READS) this.#smallReads++
     delivery.reads = this
-    this.#onChunk(own === null ? sharedView(length) : own.subarray(0, length))
-    delivery.reads = null
+    tickQueue.beginTurn()
+    try {
+      this.#onChunk(own === null ? sharedView(length) : own.subarray(0, length))
+    } finally {
+      delivery.reads = null
+      tickQueue.endTurn()
+    }
     // False stops reading: a read that was under way when the socket was paused is the last.
     return !this.#socket.isPaused()
   }

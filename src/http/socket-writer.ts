@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { DirectWrites } from './direct-write.ts'
 import { PassingBytes } from './passing-bytes.ts'
 
 /** Bodies up to this size travel as text behind the head: one write, no copy kept. */
@@ -17,11 +18,14 @@ export class SocketWriter {
 
   readonly #socket: Socket
   readonly #passing: PassingBytes
+  /** null: the socket is written to as a stream. */
+  readonly #direct: DirectWrites | null
   #text = ''
 
   constructor(socket: Socket) {
     this.#socket = socket
     this.#passing = new PassingBytes(socket)
+    this.#direct = DirectWrites.of(socket)
   }
 
   get pending(): boolean {
@@ -50,7 +54,10 @@ export class SocketWriter {
     if (this.#text === '') return
     const text = this.#text
     this.#text = ''
-    if (this.#socket.writable && !this.#socket.write(text, 'latin1')) this.blocked = true
+    const socket = this.#socket
+    if (!socket.writable) return
+    if (this.#direct?.write(text) !== true) socket.write(text, 'latin1')
+    if (socket.writableNeedDrain) this.blocked = true
   }
 
   drained(): void {

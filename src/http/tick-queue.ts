@@ -1,4 +1,5 @@
 import process from 'node:process'
+import { turnClock } from '../base/clock.ts'
 
 /** Something that wants to act once, after the current callback has run. */
 export interface Ticked {
@@ -16,6 +17,8 @@ export class TickQueue {
   #items: (Ticked | null)[] = []
   #length = 0
   #running: (Ticked | null)[] = []
+  /** The end of this turn serves the queue. */
+  #inTurn = false
 
   schedule(item: Ticked): void {
     if (item.queued) return
@@ -23,7 +26,27 @@ export class TickQueue {
     // Setting an array's length calls into the engine; a count of our own does not.
     if (this.#length === this.#items.length) this.#items.push(item)
     else this.#items[this.#length] = item
-    if (this.#length++ === 0) process.nextTick(this.#run)
+    if (this.#length++ === 0 && !this.#inTurn) process.nextTick(this.#run)
+  }
+
+  /**
+   * A callback begins that endTurn follows: what is scheduled in between is served there, without
+   * the detour through Node's own queue. Turns do not nest.
+   */
+  beginTurn(): void {
+    // What waits already is served as it was promised.
+    this.#inTurn = this.#length === 0
+    turnClock.beginTurn()
+  }
+
+  endTurn(): void {
+    try {
+      while (this.#inTurn && this.#length > 0) this.#run()
+    } finally {
+      if (this.#inTurn && this.#length > 0) process.nextTick(this.#run)
+      this.#inTurn = false
+      turnClock.endTurn()
+    }
   }
 
   readonly #run = (): void => {

@@ -38,7 +38,7 @@ export function parseTrailers(text: string, maxFields: number): Headers | Refusa
   if (text === '') return null
   if (hasForbiddenControl(text)) return BAD_TRAILER
   const block = new FieldBlock()
-  const refusal = block.parse(text, 0, text.length, maxFields, 'allow')
+  const refusal = block.read(text, 0, maxFields, 'allow')
   if (refusal !== null && refusal !== REPEATED_FIELD) return refusal
   const kept: string[] = []
   const fields = block.fields

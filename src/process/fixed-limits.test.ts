@@ -42,6 +42,7 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/authority.ts MAX_PORT': GRAMMAR,
   'http/authority.ts MAX_PORT_DIGITS': GRAMMAR,
   'http/fastify-server.ts MAX_PARAM_LENGTH': 'beyond what the wire lets in',
+  'http/direct-write.ts MAX_DIRECT_CHARACTERS': 'which of two ways text is written',
   'http/field-names.ts MAX_CACHED_LENGTH': CACHE,
   'http/field-names.ts MAX_CACHED_NAMES': CACHE,
   'http/h2-exchange.ts MAX_STATUS': GRAMMAR,

@@ -12,6 +12,7 @@ import { MAX_SIZE_DIGITS } from '../http/chunked-decoder.ts'
 import { MAX_CONNECTION_TOKENS } from '../http/connection-options.ts'
 import { MAX_KEPT_BODY_BYTES } from '../http/fastify-body.ts'
 import { MAX_LENGTH_DIGITS } from '../http/framing.ts'
+import { MAX_REMEMBERED } from '../http/field-block.ts'
 import { MAX_HELD_BYTES } from '../http/input-gate.ts'
 import { LOOK_EVERY_MS } from '../http/paused-reads.ts'
 import { MAX_EMPTY_LINES } from '../http/request-reader.ts'
@@ -113,6 +114,11 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     'held-back-check',
     durationText(LOOK_EVERY_MS),
     'How often clients whose bytes have no place are looked at: has one reset its connection?',
+  ),
+  fixed(
+    'remembered-head',
+    MAX_REMEMBERED,
+    'Characters of the longest head that a connection remembers, in case the next one repeats its fields.',
   ),
   fixed('leading-empty-lines', MAX_EMPTY_LINES, 'Empty lines before a request line.'),
   fixed('host-length', MAX_HOST_LENGTH, 'Characters of a host name.'),

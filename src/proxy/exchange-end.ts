@@ -8,6 +8,7 @@ export function endExchange(exchange: Exchange): void {
   if (exchange.attempt !== null && open) exchange.attempt.abort()
   exchange.waiter?.exchangeEnded()
   exchange.waiter = null
+  // The clock itself: what took long within this turn counts.
   exchange.endedMonotonicMs = performance.now()
   exchange.runtime.observer?.onExchangeEnd(exchange)
   exchange.attempt = null

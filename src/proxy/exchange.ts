@@ -3,6 +3,7 @@ import type { Cluster } from '../clusters/cluster.ts'
 import type { PickContext } from '../clusters/pick.ts'
 import type { ClusterPlan } from '../clusters/plan.ts'
 import type { Claims } from '../base/claims.ts'
+import { turnClock } from '../base/clock.ts'
 import type { FilterExchange, ResponseEditor, UpstreamObserver, Waiter } from '../filters/filter.ts'
 import type {
   AbortReason,
@@ -120,8 +121,8 @@ export class Exchange
     this.request = downstream.request
     this.originalPath = this.request.path + this.request.query
     this.originalAuthority = this.request.authority
-    this.startedAtMs = Date.now()
-    this.startedMonotonicMs = performance.now()
+    this.startedAtMs = turnClock.wallNow()
+    this.startedMonotonicMs = turnClock.now()
     this.port = port
     this.clientAddress = this.connection.remoteAddress
     this.requestId = ''
@@ -141,11 +142,7 @@ export class Exchange
     this.attempts = 0
     this.tried = null
     this.clusterAttempt = null
-    const { bodyLength, upgrade, method } = this.request
-    this.body =
-      bodyLength === 0 && upgrade === null && method !== 'CONNECT'
-        ? null
-        : new RequestBody(runtime.replayBudget, bodyLength === 0)
+    this.body = RequestBody.of(this.request, runtime.replayBudget)
     this.tunnel = false
     this.headWasLast = false
     this.upstreamEnded = false
@@ -257,7 +254,7 @@ export class Exchange
     this.stream = stream
     this.upstreamHost = stream.remote
     this.upstreamLocal = stream.local
-    this.upstreamSentMs = performance.now()
+    this.upstreamSentMs = turnClock.now()
     if (this.request.method === 'CONNECT' && this.request.upgrade === null) {
       openTunnel(this, 200)
       return
@@ -277,7 +274,7 @@ export class Exchange
   }
 
   onUpstreamHead(status: number, headers: Headers, bodyLength: number): void {
-    this.upstreamServiceTimeMs = Math.round(performance.now() - this.upstreamSentMs)
+    this.upstreamServiceTimeMs = Math.round(turnClock.now() - this.upstreamSentMs)
     if (status === 101 && this.request.upgrade !== null) {
       ownResponseHeaders(this, headers)
       this.responseHeaders = headers

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { TrustedPeers } from '../base/trusted-peers.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
+import { requestIds } from './request-id.ts'
 import { CLIENT_CERT_HEADER, clientCertElement, keepsClientCert } from './client-cert-header.ts'
 
 /** Dropped, whoever sends it. */
@@ -178,7 +178,7 @@ function ownRequestId(headers: Headers, mesh: MeshSettings, mayKeep: boolean): s
     const sent = headers.combined('x-request-id')
     if (sent !== null && isRequestId(sent)) return sent
   }
-  const requestId = randomUUID()
+  const requestId = requestIds.next()
   headers.set('x-request-id', requestId)
   return requestId
 }

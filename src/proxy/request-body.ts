@@ -1,4 +1,5 @@
 import type { Headers } from '../http/headers.ts'
+import type { Request } from '../http/request.ts'
 import type { UpstreamStream } from '../upstream/transport.ts'
 import { MAX_KEPT_CHUNKS, type ReplayBudget } from './replay-budget.ts'
 
@@ -47,6 +48,13 @@ export class RequestBody {
     this.#complete = true
     this.#limit = 0
     this.#reserved = 0
+  }
+
+  /** null: the request has no body and asks for no tunnel. */
+  static of(request: Request, budget: ReplayBudget): RequestBody | null {
+    const isEmpty = request.bodyLength === 0
+    if (isEmpty && request.upgrade === null && request.method !== 'CONNECT') return null
+    return new RequestBody(budget, isEmpty)
   }
 
   /** Another attempt could send what was sent so far. */

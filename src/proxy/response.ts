@@ -1,3 +1,4 @@
+import { turnClock } from '../base/clock.ts'
 import type { UpstreamObserver } from '../filters/filter.ts'
 import type { Headers } from '../http/headers.ts'
 import { dateHeader } from './date-header.ts'
@@ -63,7 +64,7 @@ export function ownResponseHeaders(exchange: Exchange, headers: Headers): void {
   const added = exchange.addedHeaders
   if (added !== null)
     for (let i = 0; i < added.length; i += 2) headers.add(added[i]!, added[i + 1]!)
-  if (!headers.has('date')) headers.add('date', dateHeader(Date.now()))
+  if (!headers.has('date')) headers.add('date', dateHeader(turnClock.wallNow()))
   const server = exchange.mesh.serverHeader
   if (server === null) return
   // What an outside server says of itself is the pod's to see; the edge hides what is inside.

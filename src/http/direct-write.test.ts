@@ -1,0 +1,146 @@
+import type { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { afterEach, expect, test } from 'vitest'
+import { socketPair } from '../../test/support/socket-pair.ts'
+import { waitFor } from '../../test/support/wait.ts'
+import { DirectWrites } from './direct-write.ts'
+
+const open: (() => void)[] = []
+
+afterEach(() => {
+  for (const close of open.splice(0).reverse()) close()
+})
+
+const pair = (): Promise<[Socket, Socket]> => socketPair(open)
+
+function writesOf(socket: Socket): DirectWrites {
+  const writes = DirectWrites.of(socket)
+  expect(writes).not.toBeNull()
+  return writes!
+}
+
+/** All that `socket` reads, as latin1. */
+function listen(socket: Socket): { text: string; ended: boolean } {
+  const seen = { text: '', ended: false }
+  socket.setEncoding('latin1')
+  socket.on('data', (text: string) => (seen.text += text))
+  socket.on('end', () => (seen.ended = true))
+  return seen
+}
+
+/** Writes directly until the kernel takes no more; returns what was written. */
+function fill(socket: Socket, writes: DirectWrites): string {
+  let sent = ''
+  for (let i = 0; socket.writableLength === 0; i++) {
+    const text = `${i}:${String.fromCharCode(0x61 + (i % 26)).repeat(16_000)};`
+    if (!writes.write(text)) throw new Error('refused before the kernel was full')
+    sent += text
+  }
+  return sent
+}
+
+test('this Node lets text be written past the stream of accepted and connected sockets', async () => {
+  const [accepted, client] = await pair()
+  const seen = listen(client)
+  expect(writesOf(accepted).write('caf\u00e9 \u00ff')).toBe(true)
+  expect(accepted.writableLength).toBe(0)
+  await waitFor('the text', () => seen.text === 'caf\u00e9 \u00ff')
+  expect(writesOf(client).write('back')).toBe(true)
+})
+
+test('what is no plain TCP socket, or is closed, is left to its stream', async () => {
+  const [accepted, client] = await pair()
+  expect(DirectWrites.of(new TLSSocket(client))).toBeNull()
+  expect(DirectWrites.of(new PassThrough() as unknown as Socket)).toBeNull()
+  const writes = writesOf(accepted)
+  accepted.destroy()
+  expect(writes.write('x')).toBe(false)
+  expect(DirectWrites.of(accepted)).toBeNull()
+})
+
+test('long text, and a socket whose timer a write moves, are left to the stream', async () => {
+  const [accepted] = await pair()
+  const writes = writesOf(accepted)
+  expect(writes.write('x'.repeat(16_385))).toBe(false)
+  accepted.setTimeout(60_000)
+  expect(writes.write('x')).toBe(false)
+  accepted.setTimeout(0)
+  expect(writes.write('x')).toBe(true)
+})
+
+test('what the kernel does not take waits in the stream, and everything arrives in order', async () => {
+  const [ours, theirs] = await pair()
+  const writes = writesOf(ours)
+  let drained = 0
+  ours.on('drain', () => drained++)
+  const seen = listen(theirs)
+  let sent = ''
+  for (let round = 1; round <= 5; round++) {
+    theirs.pause()
+    sent += fill(ours, writes)
+    // Behind bytes that wait, only the stream may write.
+    expect(writes.write('early')).toBe(false)
+    while (!ours.writableNeedDrain) {
+      const text = `stream ${round};`.repeat(500)
+      ours.write(text, 'latin1')
+      sent += text
+    }
+    theirs.resume()
+    await waitFor('drain', () => drained === round)
+    expect(ours.writableLength).toBe(0)
+  }
+  ours.end()
+  await waitFor('the end', () => seen.ended)
+  expect(seen.text).toBe(sent)
+})
+
+test('end() behind text that waits: the text first', async () => {
+  const [ours, theirs] = await pair()
+  theirs.pause()
+  const sent = fill(ours, writesOf(ours))
+  ours.end()
+  expect(ours.writableFinished).toBe(false)
+  const seen = listen(theirs)
+  theirs.resume()
+  await waitFor('the end', () => seen.ended)
+  expect(seen.text).toBe(sent)
+  expect(ours.writableFinished).toBe(true)
+})
+
+test('destroy() while text waits closes once and without an error', async () => {
+  const [ours, theirs] = await pair()
+  theirs.pause()
+  fill(ours, writesOf(ours))
+  const events: string[] = []
+  ours.on('error', () => events.push('error'))
+  ours.on('close', () => events.push('close'))
+  ours.destroy()
+  await waitFor('the close', () => events.length > 0)
+  expect(events).toEqual(['close'])
+})
+
+test('a write that fails is an error of the socket, as one of its stream is', async () => {
+  const [ours, theirs] = await pair()
+  const writes = writesOf(ours)
+  const errors: unknown[] = []
+  ours.on('error', (error) => errors.push(error))
+  theirs.resetAndDestroy()
+  await waitFor('a failed write', () => {
+    if (ours.writable) writes.write('x')
+    return ours.closed
+  })
+  expect(errors).toHaveLength(1)
+  expect(errors[0]).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) })
+})
+
+test('a reset while text waits is an error of the socket', async () => {
+  const [ours, theirs] = await pair()
+  theirs.pause()
+  fill(ours, writesOf(ours))
+  const errors: unknown[] = []
+  ours.on('error', (error) => errors.push(error))
+  theirs.resetAndDestroy()
+  await waitFor('the close', () => ours.closed)
+  expect(errors).toHaveLength(1)
+})
