@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { connect as connectTls, TLSSocket } from 'node:tls'
+import { afterEach, describe, expect, test } from 'vitest'
+import { Authority } from '../../certs/authority.ts'
 import { socketPair } from '../../test/support/socket-pair.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { readShared } from './shared-read.ts'
@@ -68,4 +71,75 @@ test('what is no TCP socket is left alone', async () => {
   const [ours] = await pair()
   ours.destroy()
   expect(readShared(ours, () => {})).toBe(false)
+})
+
+describe('over TLS', () => {
+  const { certificate, key } = Authority.create('test authority').issue(['shop.test'])
+
+  /** Server and client end, their handshake done. */
+  async function securePair(): Promise<[TLSSocket, TLSSocket]> {
+    const [accepted, client] = await pair()
+    const server = new TLSSocket(accepted, { isServer: true, cert: certificate, key })
+    const secure = connectTls({ socket: client, rejectUnauthorized: false })
+    let secured = 0
+    server.on('secure', () => secured++)
+    secure.on('secureConnect', () => secured++)
+    await waitFor('both handshakes', () => secured === 2)
+    return [server, secure]
+  }
+
+  test('both ends read into the shared buffer', async () => {
+    const memories = new Set<ArrayBufferLike>()
+    let text = ''
+    const onChunk = (chunk: Buffer): void => {
+      memories.add(chunk.buffer)
+      text += chunk.toString()
+    }
+    const [server, client] = await securePair()
+    for (const socket of [server, client]) {
+      expect(readShared(socket, onChunk)).toBe(true)
+      socket.resume()
+    }
+    client.write('to the server ')
+    await waitFor('one way', () => text === 'to the server ')
+    server.write('and back')
+    await waitFor('both ways', () => text === 'to the server and back')
+    expect(memories.size).toBe(1)
+    let ended = false
+    server.on('end', () => (ended = true))
+    client.end()
+    await waitFor('the end', () => ended)
+  })
+
+  test('a stream that is paused again and again arrives as it was sent', async () => {
+    const size = 8_000_000
+    const sent = Buffer.from(
+      Uint32Array.from({ length: size / 4 }, (_, i) => i * 2_654_435_761).buffer,
+    )
+    const [server, client] = await securePair()
+    const hash = createHash('sha256')
+    let received = 0
+    let readsWhilePaused = 0
+    const onChunk = (chunk: Buffer): void => {
+      // Bytes that were read before the pause may follow it; they are a few records.
+      if (server.isPaused()) readsWhilePaused += chunk.length
+      hash.update(chunk)
+      received += chunk.length
+      if (received % 3 !== 0) return
+      server.pause()
+      readsWhilePaused = 0
+      setImmediate(() => {
+        expect(readsWhilePaused).toBeLessThan(200_000)
+        server.resume()
+      })
+    }
+    expect(readShared(server, onChunk)).toBe(true)
+    server.resume()
+    client.end(sent)
+    let ended = false
+    server.on('end', () => (ended = true))
+    await waitFor('the end', () => ended)
+    expect(received).toBe(size)
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(sent).digest('hex'))
+  })
 })

@@ -1,5 +1,4 @@
 import { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import {
   dropOwnBuffer,
   releaseBuffer,
@@ -11,8 +10,11 @@ import {
 } from './read-buffers.ts'
 import { tickQueue } from './tick-queue.ts'
 
-/** A read of this size is part of a stream of them: the socket gets a buffer of its own. */
-const STREAMING_BYTES = 16_384
+/**
+ * A read of this size is part of a stream of them: the socket gets a buffer of its own. More than a
+ * TLS record brings, which would fill a fifth of such a buffer.
+ */
+const STREAMING_BYTES = 16_385
 /** After so many smaller reads in a row it goes back to the shared one. */
 const SMALL_READS = 8
 
@@ -39,7 +41,7 @@ let knownSymbols: ReadSymbols | null = null
 const delivery: { reads: SocketReads | null } = { reads: null }
 
 /**
- * Lets a connected TCP socket read into one buffer shared by all of them, instead of a new one of
+ * Lets a connected TCP or TLS socket read into one buffer shared by all of them, instead of a new one of
  * 64 KiB for every read: a third of the cost of a small request. `onChunk` replaces 'data' and gets
  * bytes that are overwritten by the next read of any socket. A socket that streams reads into a
  * buffer of its own, which a writer may keep (`lendChunk`) where it would else have to copy.
@@ -57,7 +59,7 @@ export function readShared(
   onChunk: (chunk: Buffer) => void,
   expectsMuch: boolean = false,
 ): boolean {
-  if (!(socket instanceof Socket) || socket instanceof TLSSocket || socket.destroyed) return false
+  if (!(socket instanceof Socket) || socket.destroyed) return false
   if (socket.readableLength > 0) return false
   const handle: unknown = Reflect.get(socket, '_handle')
   knownSymbols ??= findSymbols(socket)
