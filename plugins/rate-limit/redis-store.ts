@@ -12,7 +12,7 @@ import {
   type StoreStatus,
   UNAVAILABLE,
 } from './counter-store.ts'
-import { Deadline, Deadlines } from './deadlines.ts'
+import { Deadline, Deadlines } from '../../src/base/deadlines.ts'
 import { Heartbeat, type ReplicaShare } from './heartbeat.ts'
 import type { LimitCheck } from './limit-check.ts'
 import { CLUSTER_TRUST_MS, MAX_TRUST_MS, NearCache } from './near-cache.ts'

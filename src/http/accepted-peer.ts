@@ -18,14 +18,18 @@ export function setClientCertificate(socket: TLSSocket, certificate: ClientCerti
   verified.set(socket, certificate)
 }
 
-/** Who is at the other end of an accepted socket. */
+/**
+ * Who is at the other end of an accepted socket. The own address is asked of the kernel when
+ * somebody wants to know it: while the connection is open, or it is ''.
+ */
 export class AcceptedPeer implements DownstreamConnection {
   readonly remoteAddress: string
   readonly remotePort: number
-  readonly localAddress: string
-  readonly localPort: number
   readonly tls: TlsInfo | null
   context: unknown
+  readonly #accepted: Socket
+  #localAddress: string | null
+  #localPort: number | null
 
   /** `tls`: what is known of TLS that does not end here; null: as the socket has it. */
   constructor(
@@ -35,11 +39,20 @@ export class AcceptedPeer implements DownstreamConnection {
     tls: TlsInfo | null = null,
   ) {
     this.context = context
+    this.#accepted = socket
     this.remoteAddress = peer?.remoteAddress ?? plainAddress(socket.remoteAddress)
     this.remotePort = peer?.remotePort ?? socket.remotePort ?? 0
-    this.localAddress = peer?.localAddress ?? plainAddress(socket.localAddress)
-    this.localPort = peer?.localPort ?? socket.localPort ?? 0
+    this.#localAddress = peer?.localAddress ?? null
+    this.#localPort = peer?.localPort ?? null
     this.tls = socket instanceof TLSSocket ? tlsInfo(socket) : tls
+  }
+
+  get localAddress(): string {
+    return (this.#localAddress ??= plainAddress(this.#accepted.localAddress))
+  }
+
+  get localPort(): number {
+    return (this.#localPort ??= this.#accepted.localPort ?? 0)
   }
 }
 

@@ -27,6 +27,7 @@ import { BACKLOG, KEEP_ALIVE_DELAY_MS } from '../listeners/socket-server.ts'
 import { DEFAULT_SHADOW_TIMEOUT_MS, MAX_ANSWER_BYTES } from '../proxy/mirror-attempt.ts'
 import { MAX_BACKLOG_BYTES } from '../proxy/mirror-backlog.ts'
 import { MAX_SHADOW_BYTES, MAX_SHADOWS } from '../proxy/mirrors.ts'
+import { MAX_EARLY_BYTES } from '../proxy/tcp.ts'
 import { MAX_VIA_HOPS } from '../proxy/via.ts'
 import { MAX_INPUT_LENGTH } from '../routing/linear-regex.ts'
 import { MAX_VALUE_LENGTH } from '../telemetry/log-value.ts'
@@ -119,6 +120,11 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     'remembered-head',
     MAX_REMEMBERED,
     'Characters of the longest head that a connection remembers, in case the next one repeats its fields.',
+  ),
+  fixed(
+    'early-tcp-bytes',
+    MAX_EARLY_BYTES,
+    'What a TCP client may say before it has an upstream; then it is held back.',
   ),
   fixed('leading-empty-lines', MAX_EMPTY_LINES, 'Empty lines before a request line.'),
   fixed('host-length', MAX_HOST_LENGTH, 'Characters of a host name.'),

@@ -3,7 +3,7 @@ import { plainConnection } from '../../test/support/exchange-records.ts'
 import { ProxyBench } from '../../test/support/proxy-bench.ts'
 import type { TcpServerPlan } from '../snapshot/listener-plan.ts'
 import { failure } from '../upstream/failures.ts'
-import { handleTcp, type TcpDownstream, type TcpDownstreamHandler } from './tcp.ts'
+import { handleTcp, MAX_EARLY_BYTES, type TcpDownstream, type TcpDownstreamHandler } from './tcp.ts'
 
 /** An accepted connection without a socket. */
 class ClientDouble implements TcpDownstream {
@@ -67,7 +67,7 @@ function planOf(): TcpServerPlan {
 }
 
 describe('a TCP connection', () => {
-  test('says no more than its first bytes until its endpoint is there; bytes and half-closes pass', () => {
+  test('what it says before its endpoint is there is kept; bytes and half-closes pass', () => {
     bench.cluster.script.readyAtOnce = false
     const handler = accept()
     expect(client.paused).toBe(false)
@@ -75,7 +75,7 @@ describe('a TCP connection', () => {
     const early = Buffer.from('hello ')
     handler.onClientData(early)
     early.fill('x')
-    expect(client.paused).toBe(true)
+    expect(client.paused).toBe(false)
     const [tunnel] = bench.cluster.attempts
     tunnel!.ready()
     expect(client.paused).toBe(false)
@@ -89,6 +89,34 @@ describe('a TCP connection', () => {
     tunnel!.sends(' bye').ends()
     expect(client.body).toBe('greeting bye')
     expect(client.ended).toBe(true)
+    handler.onClientClosed()
+  })
+
+  test('who says much before its endpoint is there is held back until then', () => {
+    bench.cluster.script.readyAtOnce = false
+    const handler = accept()
+    const half = 'x'.repeat(MAX_EARLY_BYTES / 2)
+    handler.onClientData(Buffer.from(half))
+    expect(client.paused).toBe(false)
+    handler.onClientData(Buffer.from(half))
+    expect(client.paused).toBe(true)
+    const [tunnel] = bench.cluster.attempts
+    tunnel!.ready()
+    expect(client.paused).toBe(false)
+    expect(tunnel!.body).toBe(half + half)
+    handler.onClientClosed()
+  })
+
+  test('an endpoint without room for what was said early holds the client back', () => {
+    bench.cluster.script.readyAtOnce = false
+    const handler = accept()
+    handler.onClientData(Buffer.from('hello'))
+    const [tunnel] = bench.cluster.attempts
+    tunnel!.hasRoom = false
+    tunnel!.ready()
+    expect(client.paused).toBe(true)
+    tunnel!.drains()
+    expect(client.paused).toBe(false)
     handler.onClientClosed()
   })
 

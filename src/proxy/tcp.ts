@@ -70,11 +70,10 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   readonly #record: TcpRecord
   /** null: nobody counts, or there is no upstream yet. */
   #counters: TcpByteCounters | null
+  /** The log may name the gateway's own addresses, which nobody else asks the kernel for. */
+  readonly #isLogged: boolean
   #stream: UpstreamStream | null
-  /**
-   * What the client said before there was an upstream. Its first bytes are read (and no more), so
-   * that a client that leaves meanwhile is noticed.
-   */
+  /** What the client said before there was an upstream. */
   #early: Buffer | null
   /** The client's half-close came before there was an upstream to pass it to. */
   #clientEnded: boolean
@@ -95,6 +94,8 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
       performance.now(),
     )
     this.#counters = null
+    this.#isLogged = runtime.snapshot.mesh.accessLog.enabled
+    if (this.#isLogged) askOwnAddress(connection)
     this.#stream = null
     this.#early = null
     this.#clientEnded = false
@@ -129,7 +130,7 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
   onUpstreamReady(stream: UpstreamStream): void {
     const record = this.#record
     record.upstreamHost = stream.remote
-    record.upstreamLocal = stream.local
+    if (this.#isLogged) record.upstreamLocal = stream.local
     const observer = this.#runtime.tcpObserver
     if (observer !== null) this.#counters = observer.onTcpOpen(record)
     this.#stream = stream
@@ -141,7 +142,8 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
       room = stream.sendBody(early)
     }
     if (this.#clientEnded) stream.sendEnd(null)
-    else if (room) this.#client.resume()
+    else if (!room) this.#client.pause()
+    else if (early !== null && early.length >= MAX_EARLY_BYTES) this.#client.resume()
   }
 
   onUpstreamInformational(): void {}
@@ -207,8 +209,9 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
 
   #keepEarly(chunk: Buffer): void {
     // The chunk is overwritten by the next read of any socket.
-    this.#early = this.#early === null ? Buffer.from(chunk) : Buffer.concat([this.#early, chunk])
-    this.#client.pause()
+    const early = this.#early === null ? Buffer.from(chunk) : Buffer.concat([this.#early, chunk])
+    this.#early = early
+    if (early.length >= MAX_EARLY_BYTES) this.#client.pause()
   }
 
   #countReceived(bytes: number): void {
@@ -216,6 +219,17 @@ class TcpSplice implements TcpDownstreamHandler, UpstreamHandler, PickContext {
     const counters = this.#counters
     if (counters !== null) counters.receivedBytes += bytes
   }
+}
+
+/**
+ * So much of what a client says before it has an upstream is read, and at most one read more: what
+ * clients begin with fits in, and one that leaves meanwhile is noticed.
+ */
+export const MAX_EARLY_BYTES = 16_384
+/** A connection remembers what it was asked for while it was open. */
+function askOwnAddress({ localAddress, localPort }: DownstreamConnection): void {
+  void localAddress
+  void localPort
 }
 
 /** The connection failed, and no further attempt is made. */

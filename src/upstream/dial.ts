@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { Deadline, deadlines } from '../base/deadlines.ts'
 import { identityProblem } from '../tls/server-identity.ts'
 import type { UpstreamContext } from '../tls/upstream-context.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -72,10 +73,9 @@ export interface DialListener {
 }
 
 /** One attempt to connect: TCP or unix socket, then TLS, under one timer. */
-export class Dial {
+export class Dial extends Deadline {
   readonly target: DialTarget
   readonly #listener: DialListener
-  readonly #timer: NodeJS.Timeout
   #socket: Socket | null
   /** Stays on a socket that failed or was given up: its late errors are nobody's. */
   readonly #onError: (error: Error) => void
@@ -83,12 +83,13 @@ export class Dial {
   #over: boolean
 
   constructor(target: DialTarget, limits: DialLimits, listener: DialListener) {
+    super()
     this.target = target
     this.#listener = listener
     this.#tcpConnected = false
     this.#over = false
     this.#onError = (error) => this.#fail(this.#classify(error))
-    this.#timer = setTimeout(timeOut, limits.connectTimeoutMs, this)
+    deadlines.start(this, limits.connectTimeoutMs)
     this.#socket = this.#open(limits)
   }
 
@@ -202,8 +203,7 @@ export class Dial {
     this.#listener.onDialConnected(socket, this)
   }
 
-  /** For the timer only. */
-  timeOut(): void {
+  override expire(): void {
     const during = this.#tcpConnected ? 'TLS handshake' : 'connect'
     this.#fail(failure('connect-timeout', `${during} timed out`))
   }
@@ -222,7 +222,7 @@ export class Dial {
 
   #end(): void {
     this.#over = true
-    clearTimeout(this.#timer)
+    deadlines.cancel(this)
   }
 }
 
@@ -240,10 +240,6 @@ function keepAlive(socket: KeepAliveSocket, limits: DialLimits): void {
   const { tcpKeepaliveMs, tcpKeepaliveIntervalMs, tcpKeepaliveProbes } = limits
   if (tcpKeepaliveIntervalMs === undefined && tcpKeepaliveProbes === undefined) return
   socket.setKeepAlive(true, tcpKeepaliveMs, tcpKeepaliveIntervalMs, tcpKeepaliveProbes)
-}
-
-function timeOut(dial: Dial): void {
-  dial.timeOut()
 }
 
 class IdentityError extends Error {}

@@ -4,6 +4,7 @@ import { resetSocket } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { readShared } from '../http/shared-read.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
+import { IdleWatch } from './idle-watch.ts'
 import { TOO_OLD, TUNNEL_IDLE } from './failures.ts'
 import { closedWithinBody } from './h1-failures.ts'
 import type { AttemptObserver, UpstreamHandler, UpstreamStream } from './transport.ts'
@@ -23,7 +24,7 @@ export function socketAddress(address: string | undefined, port: number | undefi
  */
 export class TunnelConnection implements UpstreamStream, Ticked {
   readonly remote: string
-  readonly local: string
+  #local: string | null = null
   readonly reused = false
   queued = false
 
@@ -35,6 +36,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   #outputEnded = false
   #peerEnded = false
   #over = false
+  readonly #idle: IdleWatch
   #error: unknown = null
 
   /**
@@ -53,10 +55,9 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     this.#observer = observer
     this.#writer = new SocketWriter(socket)
     this.remote = remote ?? socketAddress(socket.remoteAddress, socket.remotePort)
-    this.local = socketAddress(socket.localAddress, socket.localPort)
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
-    socket.setTimeout(idleTimeoutMs)
+    this.#idle = new IdleWatch(socket, idleTimeoutMs, this.#onIdle)
   }
 
   /** Counts the attempt, announces the tunnel to the handler and begins to read. */
@@ -66,7 +67,6 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     readShared(socket, this.#onData, true)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
-    socket.on('timeout', this.#onTimeout)
     socket.on('error', this.#onError)
     socket.on('close', this.#onClose)
     this.#observer.onAttemptStart()
@@ -74,8 +74,15 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     this.#handler.onUpstreamReady(this)
   }
 
+  /** Asked of the kernel while the connection is open. */
+  get local(): string {
+    const socket = this.#socket
+    return (this.#local ??= socketAddress(socket.localAddress, socket.localPort))
+  }
+
   sendBody(chunk: Buffer): boolean {
     if (this.#over || this.#outputEnded || chunk.length === 0) return true
+    this.#idle.moved()
     this.#writer.bytes(chunk)
     tickQueue.schedule(this)
     if (!this.#writer.blocked) return true
@@ -133,6 +140,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.#idle.moved()
     if (!this.#over) this.#handler.onUpstreamBody(chunk)
   }
 
@@ -151,7 +159,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   }
 
   /** No fault of the endpoint's. */
-  readonly #onTimeout = (): void => {
+  readonly #onIdle = (): void => {
     this.#socket.destroy()
     if (this.#over) return
     this.#finish()
@@ -163,6 +171,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   }
 
   readonly #onClose = (): void => {
+    this.#idle.stop()
     if (this.#over) return
     const failure = closedWithinBody(this.#error)
     this.#observer.onAttemptFailure(failure)

@@ -1,6 +1,6 @@
 import type { ServiceError } from '@grpc/grpc-js'
 import { Breaker } from '../breaker.ts'
-import { Deadline, Deadlines } from '../deadlines.ts'
+import { Deadline, Deadlines } from '../../../src/base/deadlines.ts'
 import type { Log } from '../redis-store.ts'
 import { decodeResponse, type ServiceResponse } from '../wire/response-message.ts'
 import { type OpenCall, ServiceClient, type ServiceEndpoint } from './service-client.ts'

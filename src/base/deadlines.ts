@@ -1,3 +1,5 @@
+import { monotonicNow } from './clock.ts'
+
 /** Something that has to happen before a moment. Link fields belong to Deadlines. */
 export abstract class Deadline {
   dueAt = 0
@@ -24,7 +26,7 @@ class DeadlineList {
   }
 
   push(deadline: Deadline): void {
-    deadline.dueAt = performance.now() + this.durationMs
+    deadline.dueAt = monotonicNow() + this.durationMs
     deadline.list = this
     deadline.before = this.#last
     if (this.#last === null) this.first = deadline
@@ -69,7 +71,7 @@ class DeadlineList {
   }
 
   #expireDue(): void {
-    const now = performance.now()
+    const now = monotonicNow()
     while (this.first !== null && this.first.dueAt <= now) {
       const deadline = this.first
       this.remove(deadline)
@@ -105,3 +107,6 @@ export class Deadlines {
     deadline.list?.remove(deadline)
   }
 }
+
+/** Those of this process. */
+export const deadlines = new Deadlines()
