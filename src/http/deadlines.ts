@@ -37,6 +37,7 @@ const LEAST_AGE = 0.9
 export class Deadlines implements Timed {
   deadlineMs = Infinity
   wheelTick = -1
+  wheelPlace = 0
 
   readonly #wheel: TimerWheel
   readonly #owner: DeadlineOwner

@@ -22,6 +22,7 @@ const HEAD_TRAILERS = { endStream: false, sendDate: false, waitForTrailers: true
 
 /** One HTTP/2 stream as an exchange. */
 export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
+  rosterPlace = -1
   readonly request: Request
   readonly connection: H2Session
   handler: ExchangeHandler | null

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { H2Exchange } from './h2-exchange.ts'
@@ -41,7 +42,7 @@ export class H2ServerEngine implements H2SessionOwner {
   readonly #floods: H2FloodMemory
   readonly #onExchange: (exchange: DownstreamExchange) => void
   readonly #onRefusal: ((refusal: Refusal, connection: DownstreamConnection) => void) | null
-  readonly #sessions: Set<H2Session>
+  readonly #sessions: Roster<H2Session>
   readonly #announcePending: () => void
   readonly #sweep: () => void
   #sweepMs: number
@@ -60,7 +61,7 @@ export class H2ServerEngine implements H2SessionOwner {
     this.#floods = new H2FloodMemory()
     this.#onExchange = options.onExchange
     this.#onRefusal = options.onRefusal ?? null
-    this.#sessions = new Set()
+    this.#sessions = new Roster()
     this.#announcePending = this.#takePending.bind(this)
     this.#sweep = this.#checkTimers.bind(this)
     this.#sweepMs = sweepPeriod(this.settings)

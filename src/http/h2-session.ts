@@ -6,6 +6,7 @@ import {
   type ServerOptions,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
 import { H2Exchange } from './h2-exchange.ts'
 import { buildH2Request } from './h2-request.ts'
@@ -53,8 +54,9 @@ const LEAST_AGE = 0.9
 
 /** One HTTP/2 connection of a client: its limits, its timers and its streams. */
 export class H2Session extends AcceptedPeer {
+  rosterPlace = -1
   readonly settings: H2Settings
-  readonly exchanges: Set<H2Exchange>
+  readonly exchanges: Roster<H2Exchange>
   /**
    * When the client last took bytes while more waited in the socket: then its line is slow, and a
    * stream that waits its turn is not stalled by a window the client keeps shut.
@@ -82,7 +84,7 @@ export class H2Session extends AcceptedPeer {
   constructor(socket: Socket, context: unknown, accepted: H2AcceptedBytes, owner: H2SessionOwner) {
     super(socket, context, accepted.peer ?? null)
     this.settings = owner.settings
-    this.exchanges = new Set()
+    this.exchanges = new Roster()
     this.#owner = owner
     this.#socket = socket
     this.#budget = new H2ResetBudget(owner.settings, performance.now(), owner.budgetShare(this))

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { HttpSettings } from './http-settings.ts'
 import { matchPreface, PREFACE_BEGINS, PREFACE_MATCHES } from './http2-preface.ts'
+import { ignoreError } from './socket-close.ts'
 import type { Timed, TimerWheel } from './timer-wheel.ts'
 
 /**
@@ -23,6 +24,8 @@ export class PrefaceSniffer implements Timed {
   readonly peer: PeerAddresses | null
   deadlineMs = Infinity
   wheelTick = -1
+  wheelPlace = 0
+  rosterPlace = -1
 
   readonly #owner: SnifferOwner
   #bytes: Buffer | null = null
@@ -90,6 +93,3 @@ export class PrefaceSniffer implements Timed {
     this.#owner.onSnifferOver(this)
   }
 }
-
-/** 'close' follows and does the work. */
-function ignoreError(): void {}

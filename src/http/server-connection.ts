@@ -13,13 +13,14 @@ import { RequestReader } from './request-reader.ts'
 import type { HttpServerEngine } from './server-engine.ts'
 import { ServerExchange } from './server-exchange.ts'
 import { readShared } from './shared-read.ts'
-import { GentleClose, resetSocket } from './socket-close.ts'
+import { GentleClose, ignoreError, resetSocket, strip } from './socket-close.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
 
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
 export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
   queued = false
+  rosterPlace = -1
   exchange: ServerExchange | null = null
   /** No further request after the current answer. */
   closing = false
@@ -372,6 +373,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
 
   readonly #onClose = (): void => {
     this.#state = DISCARD
+    strip(this.#socket)
     this.#deadlines.clear()
     this.#engine.onConnectionOver(this)
     if (this.exchange !== null) this.#failExchange(this.exchange, this.#abortReason)
@@ -392,6 +394,3 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     else this.#socket.destroy()
   }
 }
-
-/** 'close' follows and does the work. */
-function ignoreError(): void {}

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { HttpSettings } from './http-settings.ts'
@@ -43,8 +44,8 @@ export class HttpServerEngine implements SnifferOwner {
 
   readonly #options: HttpServerOptions
   readonly #ownsWheel: boolean
-  readonly #connections = new Set<ServerConnection>()
-  readonly #sniffers = new Set<PrefaceSniffer>()
+  readonly #connections = new Roster<ServerConnection>()
+  readonly #sniffers = new Roster<PrefaceSniffer>()
   #activeExchanges = 0
   #onEmpty: (() => void)[] = []
 

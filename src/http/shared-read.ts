@@ -80,6 +80,19 @@ export function readShared(
   return true
 }
 
+/** Takes from a closed socket what `readShared` gave it. */
+export function forgetReads(socket: Socket): void {
+  if (knownSymbols === null) return
+  const fields = socket as unknown as Record<symbol, unknown>
+  if (fields[knownSymbols.callback] === undefined) return
+  fields[knownSymbols.callback] = readNothing
+  fields[knownSymbols.next] = null
+}
+
+function readNothing(): boolean {
+  return false
+}
+
 /** True for bytes that a later read overwrites: who keeps them must copy them, or be lent them. */
 export function isVolatile(chunk: Buffer): boolean {
   return chunk.buffer === sharedBuffer.buffer || delivery.reads?.owns(chunk) === true

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Deadlines } from './deadlines.ts'
 import type { HttpSettings } from './http-settings.ts'
+import { forgetReads } from './shared-read.ts'
 
 /** A reset, where the transport has one: a plain close could look like the end of a body. */
 export function resetSocket(socket: Socket): void {
@@ -9,6 +10,19 @@ export function resetSocket(socket: Socket): void {
   if (socket instanceof TLSSocket || socket.remoteAddress === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }
+
+/**
+ * For 'close', the last event of a socket: takes everything off it. Node keeps some closed sockets
+ * alive until the next full collection, and all that hangs on them would be promoted with them.
+ */
+export function strip(socket: Socket): void {
+  forgetReads(socket)
+  socket.removeAllListeners()
+  socket.on('error', ignoreError)
+}
+
+/** For 'error': 'close' follows and does the work. */
+export function ignoreError(): void {}
 
 /**
  * Ends our side and lets the client read its answer: a socket closed with unread input sends a

@@ -1,9 +1,11 @@
+import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { TimerWheel, type Timed } from './timer-wheel.ts'
 
 class Probe implements Timed {
   deadlineMs = Infinity
   wheelTick = -1
+  wheelPlace = 0
   fired = 0
   onTimeout(): void {
     this.fired++
@@ -91,4 +93,60 @@ test('time lost while the process stood still does not time everybody out', () =
   vi.advanceTimersByTime(STEP_MS)
   expect(probe.fired).toBe(0)
   vi.restoreAllMocks()
+})
+
+test('what was armed when the wheel was closed may be disarmed, and never fires', () => {
+  const [one, other] = [new Probe(), new Probe()]
+  wheel.arm(one, 50)
+  wheel.arm(other, 50)
+  wheel.close()
+  wheel.disarm(one)
+  wheel.disarm(other)
+  vi.advanceTimersByTime(500)
+  expect([one.fired, other.fired, wheel.size]).toEqual([0, 0, 0])
+})
+
+test('whatever is armed and disarmed, each fires when it was armed for last, once', () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('arm' as const), index: fc.nat(7), ms: fc.nat(6_000) }),
+    fc.record({ kind: fc.constant('disarm' as const), index: fc.nat(7), ms: fc.constant(0) }),
+    fc.record({ kind: fc.constant('wait' as const), index: fc.constant(0), ms: fc.nat(300) }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const turned = new TimerWheel(STEP_MS)
+      const probes = Array.from({ length: 8 }, () => new Probe())
+      const dueAt = probes.map(() => Infinity)
+      let nowMs = 0
+      for (const [index, probe] of probes.entries()) {
+        probe.onTimeout = () => {
+          expect(nowMs).toBeGreaterThanOrEqual(dueAt[index]!)
+          dueAt[index] = Infinity
+        }
+      }
+      const wait = (ms: number): void => {
+        for (let i = 0; i < ms; i++) {
+          nowMs++
+          vi.advanceTimersByTime(1)
+        }
+        for (const due of dueAt) expect(due).toBeGreaterThan(nowMs - 3 * STEP_MS)
+      }
+      for (const { kind, index, ms } of steps) {
+        if (kind === 'wait') wait(ms)
+        else if (kind === 'arm') {
+          turned.arm(probes[index]!, ms)
+          dueAt[index] = nowMs + ms
+        } else {
+          turned.disarm(probes[index]!)
+          dueAt[index] = Infinity
+        }
+        expect(turned.size).toBeGreaterThanOrEqual(dueAt.filter((due) => due !== Infinity).length)
+      }
+      wait(6_100)
+      expect(dueAt.every((due) => due === Infinity)).toBe(true)
+      expect(turned.size).toBe(0)
+      turned.close()
+    }),
+    { numRuns: 40 },
+  )
 })

@@ -3,8 +3,9 @@ import { performance } from 'node:perf_hooks'
 export interface Timed {
   /** Time of the wheel at which onTimeout is called; Infinity for never. */
   deadlineMs: number
-  /** Tick at which the wheel looks at it next, or -1. */
+  /** Tick at which the wheel looks at it next, or -1; its place in the slot of that tick. */
   wheelTick: number
+  wheelPlace: number
   onTimeout(): void
 }
 
@@ -22,14 +23,15 @@ export class TimerWheel {
   nowMs = 0
 
   readonly resolutionMs: number
-  readonly #slots: Set<Timed>[] = []
+  /** No Sets: see Roster. */
+  readonly #slots: Timed[][] = []
   readonly #interval: NodeJS.Timeout
   #tick = 0
   #lastMs: number
 
   constructor(resolutionMs: number = 500) {
     this.resolutionMs = resolutionMs
-    for (let i = 0; i < SLOTS; i++) this.#slots.push(new Set())
+    for (let i = 0; i < SLOTS; i++) this.#slots.push([])
     this.#lastMs = performance.now()
     this.#interval = setInterval(() => this.#advance(), resolutionMs)
     this.#interval.unref()
@@ -38,7 +40,7 @@ export class TimerWheel {
   /** Entries it refers to. */
   get size(): number {
     let size = 0
-    for (const slot of this.#slots) size += slot.size
+    for (const slot of this.#slots) size += slot.length
     return size
   }
 
@@ -54,22 +56,35 @@ export class TimerWheel {
     const tick = this.#tickOf(deadlineMs)
     if (timed.wheelTick !== -1) {
       if (timed.wheelTick <= tick) return
-      this.#slots[timed.wheelTick % SLOTS]!.delete(timed)
+      this.#remove(timed)
     }
     timed.wheelTick = tick
-    this.#slots[tick % SLOTS]!.add(timed)
+    const slot = this.#slots[tick % SLOTS]!
+    timed.wheelPlace = slot.length
+    slot.push(timed)
   }
 
   disarm(timed: Timed): void {
     timed.deadlineMs = Infinity
-    if (timed.wheelTick === -1) return
-    this.#slots[timed.wheelTick % SLOTS]!.delete(timed)
+    if (timed.wheelTick !== -1) this.#remove(timed)
+  }
+
+  #remove(timed: Timed): void {
+    const slot = this.#slots[timed.wheelTick % SLOTS]!
+    const last = slot.pop()!
+    if (last !== timed) {
+      slot[timed.wheelPlace] = last
+      last.wheelPlace = timed.wheelPlace
+    }
     timed.wheelTick = -1
   }
 
   close(): void {
     clearInterval(this.#interval)
-    for (const slot of this.#slots) slot.clear()
+    for (const slot of this.#slots) {
+      for (const timed of slot) timed.wheelTick = -1
+      slot.length = 0
+    }
   }
 
   /** The first tick that is not before the deadline, within one turn of the wheel. */
@@ -92,12 +107,13 @@ export class TimerWheel {
 
   #visit(tick: number): void {
     const slot = this.#slots[tick % SLOTS]!
-    if (slot.size === 0) return
-    this.#slots[tick % SLOTS] = new Set()
-    for (const timed of slot) {
-      // Disarmed by a callback before it.
-      if (timed.wheelTick !== tick) continue
-      timed.wheelTick = -1
+    if (slot.length === 0) return
+    this.#slots[tick % SLOTS] = []
+    for (let i = 0; i < slot.length; i++) slot[i]!.wheelTick = -1
+    for (let i = 0; i < slot.length; i++) {
+      const timed = slot[i]!
+      // Disarmed, or armed anew, by a callback before it.
+      if (timed.deadlineMs === Infinity || timed.wheelTick !== -1) continue
       if (timed.deadlineMs <= this.nowMs) {
         timed.deadlineMs = Infinity
         timed.onTimeout()

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import type { PeerAddresses } from '../http/accepted-peer.ts'
 import { isAuthority } from '../http/authority.ts'
 import type { DownstreamExchange } from '../http/exchange.ts'
@@ -34,7 +35,7 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
   readonly #runtime: ProxyRuntime
   readonly #engines: HttpEngines
   readonly #onRefused: (reason: string, remoteAddress: string) => void
-  readonly #sniffers = new Set<EgressSniffer>()
+  readonly #sniffers = new Roster<EgressSniffer>()
   #server: SocketServer | null = null
 
   private constructor(
@@ -70,6 +71,7 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
         bufferBytes: () => runtime.snapshot.mesh.connections.bufferBytes,
         connections: () => listener.connections,
         onConnection: (socket) => listener.#sniff(socket, true),
+        allowsAnnouncement: (socket) => expectsProxyHeader(runtime.snapshot.mesh, socket),
       })
       return listener
     } catch (error) {

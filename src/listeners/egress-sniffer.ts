@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Listed } from '../base/roster.ts'
 import { MAX_CLIENT_HELLO_BYTES, parseClientHello } from '../tls/client-hello.ts'
 import {
   METHOD_CHOSEN,
@@ -64,7 +65,8 @@ type SocksPhase = 'none' | 'user' | 'request'
  * record, everything else HTTP, whose engines know both versions. Reads no more than the messages
  * that lead to the tunnel.
  */
-export class EgressSniffer {
+export class EgressSniffer implements Listed {
+  rosterPlace = -1
   readonly socket: Socket
   readonly #handler: SniffHandler
   readonly #options: SniffOptions

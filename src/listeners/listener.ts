@@ -147,7 +147,7 @@ export class Listener implements ProxyHeaderHandler {
 
   onProxyHeader(socket: Socket, peer: PeerAddresses | null): void {
     if (peer !== null) {
-      const server = this.#servers.find((one) => one.owns(socket))
+      const server = this.#servers.find((one) => one.awaitsAnnouncement(socket))
       if (server?.announce(socket, peer.remoteAddress) !== true) return
       announcePeer(socket, peer)
     }

@@ -1,4 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { type Listed, Roster } from '../base/roster.ts'
 import type { BindAddress } from './bind-address.ts'
 import type { Accepting, ConnectionGate } from './connection-gate.ts'
 import { bequeathOptions } from './inherited-options.ts'
@@ -16,15 +17,29 @@ export interface SocketServerOptions {
   onConnection(socket: Socket): void
   /** Will a PROXY header say who the client is (see announce)? Absent: never. */
   expectsAnnouncement?(socket: Socket): boolean
+  /** May one say so, though none need come? Absent: never. */
+  allowsAnnouncement?(socket: Socket): boolean
+}
+
+/** An accepted connection and the block its client counts for. */
+class Admitted implements Listed {
+  rosterPlace = -1
+  readonly socket: Socket
+  block: string
+
+  constructor(socket: Socket, block: string) {
+    this.socket = socket
+    this.block = block
+  }
 }
 
 /** One bound TCP socket and the connections it accepted. Half-open connections are allowed. */
 export class SocketServer implements Accepting {
   readonly #server: Server
   readonly #options: SocketServerOptions
-  /** Each with the block its client counts for. */
-  readonly #blocks = new Map<Socket, string>()
-  readonly #onSocketClose: (this: Socket) => void
+  readonly #admitted = new Roster<Admitted>()
+  /** Those whose client a PROXY header will name, or may. */
+  readonly #unnamed = new Map<Socket, Admitted>()
   #wanted = true
   /** Connections still to be accepted that may be older than the options they should inherit. */
   #withoutOptions = Infinity
@@ -34,10 +49,6 @@ export class SocketServer implements Accepting {
     this.#server = server
     this.address = address
     this.#options = options
-    const release = (socket: Socket): void => this.#release(socket)
-    this.#onSocketClose = function onSocketClose(this: Socket): void {
-      release(this)
-    }
     server.on('connection', (socket) => this.#accept(socket))
     server.on('error', ignore)
   }
@@ -57,7 +68,7 @@ export class SocketServer implements Accepting {
   }
 
   get connections(): number {
-    return this.#blocks.size
+    return this.#admitted.size
   }
 
   #listen(): Promise<void> {
@@ -92,8 +103,11 @@ export class SocketServer implements Accepting {
     const announced = options.expectsAnnouncement?.(socket) === true
     const block = options.gate.admit(socket, options.connections(), announced)
     if (block === null) return
-    this.#blocks.set(socket, block)
-    socket.on('close', this.#onSocketClose)
+    const admitted = new Admitted(socket, block)
+    this.#admitted.add(admitted)
+    if (announced || options.allowsAnnouncement?.(socket) === true)
+      this.#unnamed.set(socket, admitted)
+    socket.on('close', () => this.#release(admitted))
     this.#setBuffer(socket, options.bufferBytes())
     options.onConnection(socket)
   }
@@ -108,22 +122,23 @@ export class SocketServer implements Accepting {
 
   /** A PROXY header named the client. False: too many of its connections are open, it was reset. */
   announce(socket: Socket, address: string): boolean {
-    const block = this.#blocks.get(socket)
-    if (block === undefined) return false
-    const moved = this.#options.gate.move(socket, block, address)
-    if (moved !== null) this.#blocks.set(socket, moved)
+    const admitted = this.#unnamed.get(socket)
+    if (admitted === undefined) return false
+    this.#unnamed.delete(socket)
+    const moved = this.#options.gate.move(socket, admitted.block, address)
+    if (moved !== null) admitted.block = moved
     return moved !== null
   }
 
-  owns(socket: Socket): boolean {
-    return this.#blocks.has(socket)
+  /** Accepted here, and its client is still to be named. */
+  awaitsAnnouncement(socket: Socket): boolean {
+    return this.#unnamed.has(socket)
   }
 
-  #release(socket: Socket): void {
-    const block = this.#blocks.get(socket)
-    if (block === undefined) return
-    this.#blocks.delete(socket)
-    this.#options.gate.release(block)
+  #release(admitted: Admitted): void {
+    this.#admitted.delete(admitted)
+    this.#unnamed.delete(admitted.socket)
+    this.#options.gate.release(admitted.block)
   }
 
   pause(): void {
@@ -142,7 +157,7 @@ export class SocketServer implements Accepting {
   }
 
   destroyConnections(): void {
-    for (const socket of this.#blocks.keys()) socket.destroy()
+    for (const { socket } of this.#admitted) socket.destroy()
   }
 }
 

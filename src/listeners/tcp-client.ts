@@ -4,7 +4,7 @@ import { AcceptedPeer } from '../http/accepted-peer.ts'
 import { PassingBytes } from '../http/passing-bytes.ts'
 import { pausedReads } from '../http/paused-reads.ts'
 import { readShared } from '../http/shared-read.ts'
-import { resetSocket } from '../http/socket-close.ts'
+import { ignoreError, resetSocket, strip } from '../http/socket-close.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import { announcedPeer } from './announced-peers.ts'
 import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
@@ -47,8 +47,11 @@ export class TcpClient implements TcpDownstream {
       this.#passing.settle()
       handler.onClientDrain()
     })
-    socket.on('error', ignore)
-    socket.on('close', () => this.#handler?.onClientClosed())
+    socket.on('error', ignoreError)
+    socket.on('close', () => {
+      strip(socket)
+      this.#handler?.onClientClosed()
+    })
   }
 
   /** The socket's own high-water mark decides: below it there would be no 'drain' to wait for. */
@@ -85,5 +88,3 @@ export class TcpClient implements TcpDownstream {
     resetSocket(this.#socket)
   }
 }
-
-function ignore(): void {}

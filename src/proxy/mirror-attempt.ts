@@ -27,6 +27,7 @@ export interface ShadowOrigin {
  * Nothing it does reaches the exchange it is a copy of.
  */
 export class MirrorAttempt implements UpstreamHandler, PickContext {
+  rosterPlace = -1
   readonly clientAddress: string
   readonly tried: null
   readonly #mirrors: Mirrors

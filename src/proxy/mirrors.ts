@@ -1,3 +1,5 @@
+import { type Listed, Roster } from '../base/roster.ts'
+
 /** Shadow requests that may be on their way at once, of all routes of this process. */
 export const MAX_SHADOWS = 1_024
 /** Request bytes that all shadows of this process together may hold back: 64 MiB. */
@@ -14,14 +16,14 @@ export type ShadowOutcome =
   | 'refused' // too many shadows were on their way
 
 /** A shadow on its way, for the end of the process. */
-export interface Abortable {
+export interface Abortable extends Listed {
   abort(): void
 }
 
 /** What all shadow requests of one process share: bounds, and the count of what became of them. */
 export class Mirrors {
   readonly outcomes: Record<ShadowOutcome, number>
-  readonly #running: Set<Abortable>
+  readonly #running: Roster<Abortable>
   #heldBytes: number
 
   constructor() {
@@ -34,7 +36,7 @@ export class Mirrors {
       aborted: 0,
       refused: 0,
     }
-    this.#running = new Set()
+    this.#running = new Roster()
     this.#heldBytes = 0
   }
 

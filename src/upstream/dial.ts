@@ -74,6 +74,7 @@ export interface DialListener {
 
 /** One attempt to connect: TCP or unix socket, then TLS, under one timer. */
 export class Dial extends Deadline {
+  rosterPlace = -1
   readonly target: DialTarget
   readonly #listener: DialListener
   #socket: Socket | null

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
 import type { DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -23,6 +24,7 @@ const KEEP_ALIVE_MARGIN_MS = 1_000
  * connection that became a tunnel keeps its place until the attempt ends.
  */
 class ExclusiveConnection implements PooledConnection, AttemptObserver {
+  rosterPlace = -1
   readonly pool: ExclusivePool
   readonly connection: H1Connection
   readonly bornMs: number
@@ -91,7 +93,7 @@ class ExclusiveConnection implements PooledConnection, AttemptObserver {
 export class ExclusivePool extends ConnectionPool {
   readonly settings: H1Settings
   protected override readonly exclusive = true
-  readonly #open: Set<ExclusiveConnection>
+  readonly #open: Roster<ExclusiveConnection>
   /** Longest idle first. */
   readonly #idle: ExclusiveConnection[]
 
@@ -99,7 +101,7 @@ export class ExclusivePool extends ConnectionPool {
     super(target, owner, budget)
     const { wire, tcpIdleTimeoutMs } = budget.limits
     this.settings = new H1Settings({ ...wire?.h1, tunnelIdleTimeoutMs: tcpIdleTimeoutMs })
-    this.#open = new Set()
+    this.#open = new Roster()
     this.#idle = []
   }
 

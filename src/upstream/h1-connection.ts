@@ -4,6 +4,7 @@ import type { Headers } from '../http/headers.ts'
 import { HeadReader } from '../http/head-reader.ts'
 import { CLOSE_DELIMITED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
 import { readShared } from '../http/shared-read.ts'
+import { strip } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
@@ -111,7 +112,7 @@ export class H1Connection implements Ticked {
     observer.onAttemptStart()
     const head = writeRequestHead(request)
     if (head === null) {
-      process.nextTick(failRefused, this, stream)
+      process.nextTick(() => this.#failRefused(stream))
       return stream
     }
     this.#writer.text(head)
@@ -327,7 +328,7 @@ export class H1Connection implements Ticked {
     this.#socket.destroy()
   }
 
-  failRefused(stream: H1Stream): void {
+  #failRefused(stream: H1Stream): void {
     if (this.#stream === stream) this.#fail(refusedRequest())
   }
 
@@ -376,6 +377,7 @@ export class H1Connection implements Ticked {
   }
 
   readonly #onClose = (): void => {
+    strip(this.#socket)
     if (this.#stream !== null) this.#fail(this.#closedFailure(this.#error))
     this.#state = CLOSED
     this.#report()
@@ -392,8 +394,4 @@ export class H1Connection implements Ticked {
     this.#reported = true
     this.#owner.onConnectionClosed(this)
   }
-}
-
-function failRefused(connection: H1Connection, stream: H1Stream): void {
-  connection.failRefused(stream)
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { resetSocket } from '../http/socket-close.ts'
+import { resetSocket, strip } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { readShared } from '../http/shared-read.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
@@ -172,6 +172,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
 
   readonly #onClose = (): void => {
     this.#idle.stop()
+    strip(this.#socket)
     if (this.#over) return
     const failure = closedWithinBody(this.#error)
     this.#observer.onAttemptFailure(failure)

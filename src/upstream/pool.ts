@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { Roster } from '../base/roster.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
 import { Dial, type DialListener, type DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -43,7 +44,7 @@ export abstract class ConnectionPool implements DialListener {
   readonly waiters: WaiterQueue
   /** The endpoint or its settings are gone: connections end with what they carry. */
   retired: boolean
-  readonly #dials: Set<Dial>
+  readonly #dials: Roster<Dial>
 
   constructor(target: DialTarget, owner: PoolOwner, budget: ConnectionBudget) {
     this.target = target
@@ -51,7 +52,7 @@ export abstract class ConnectionPool implements DialListener {
     this.budget = budget
     this.waiters = new WaiterQueue()
     this.retired = false
-    this.#dials = new Set()
+    this.#dials = new Roster()
     budget.addPool(this)
   }
 
