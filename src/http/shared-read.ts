@@ -62,8 +62,7 @@ export function readShared(
   if (!(socket instanceof Socket) || socket.destroyed) return false
   if (socket.readableLength > 0) return false
   const handle: unknown = Reflect.get(socket, '_handle')
-  // Fields that its type leaves out; not by Reflect, which is slow for new connections.
-  const fields = socket as unknown as Record<symbol, unknown>
+  const fields = insideOf(socket)
   knownSymbols ??= findSymbols(socket)
   const symbols = knownSymbols
   if (symbols === null) return false
@@ -83,10 +82,15 @@ export function readShared(
 /** Takes from a closed socket what `readShared` gave it. */
 export function forgetReads(socket: Socket): void {
   if (knownSymbols === null) return
-  const fields = socket as unknown as Record<symbol, unknown>
+  const fields = insideOf(socket)
   if (fields[knownSymbols.callback] === undefined) return
   fields[knownSymbols.callback] = readNothing
   fields[knownSymbols.next] = null
+}
+
+/** Fields that its type leaves out; not by Reflect, which is slow for new connections. */
+function insideOf(socket: Socket): Record<symbol, unknown> {
+  return socket as unknown as Record<symbol, unknown>
 }
 
 function readNothing(): boolean {
