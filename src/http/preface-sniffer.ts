@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { HttpSettings } from './http-settings.ts'
 import { matchPreface, PREFACE_BEGINS, PREFACE_MATCHES } from './http2-preface.ts'
+import { readShared, releaseReads } from './shared-read.ts'
 import { ignoreError } from './socket-close.ts'
 import type { Timed, TimerWheel } from './timer-wheel.ts'
 
@@ -39,7 +40,8 @@ export class PrefaceSniffer implements Timed {
 
   start(firstBytes: Buffer | null): void {
     const { socket } = this
-    socket.on('data', this.#onData)
+    const { sharedReads } = this.#owner.settings
+    if (!sharedReads || !readShared(socket, this.#onData)) socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
@@ -70,6 +72,7 @@ export class PrefaceSniffer implements Timed {
     }
     this.#letGo()
     if (match === PREFACE_MATCHES) {
+      releaseReads(this.socket)
       this.socket.pause()
       this.#owner.onHttp2(this, bytes)
     } else this.#owner.onHttp1(this, bytes)

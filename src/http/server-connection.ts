@@ -12,7 +12,7 @@ import type { Request } from './request.ts'
 import { RequestReader } from './request-reader.ts'
 import type { HttpServerEngine } from './server-engine.ts'
 import { ServerExchange } from './server-exchange.ts'
-import { readShared } from './shared-read.ts'
+import { readShared, takeReads } from './shared-read.ts'
 import { GentleClose, ignoreError, resetSocket, strip } from './socket-close.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
@@ -78,6 +78,8 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     socket.on('drain', this.#onDrain)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
+    if (firstBytes !== null) takeReads(socket, this.#onData)
+    else if (this.#settings.sharedReads) readShared(socket, this.#onData)
     this.#deadlines.setPhase(this.#settings.idleTimeoutMs)
     if (firstBytes !== null && firstBytes.length > 0) this.#onData(firstBytes)
   }
@@ -309,7 +311,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
       return
     }
     this.#state = HEAD
-    // After the first answer the connection is HTTP/1.1 for certain and likely to stay.
+    // For those whose first bytes came by events.
     const { sharedReads, idleTimeoutMs, lingerTimeoutMs } = this.#settings
     if (sharedReads && this.requests === 1) readShared(this.#socket, this.#onData)
     if (!this.#gate.holds && this.#peerEnded) return this.#closeGently()

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Authority } from '../../certs/authority.ts'
 import { socketPair } from '../../test/support/socket-pair.ts'
 import { waitFor } from '../../test/support/wait.ts'
-import { readShared } from './shared-read.ts'
+import { isVolatile, readShared, releaseReads, takeReads } from './shared-read.ts'
 
 const open: (() => void)[] = []
 
@@ -65,6 +65,48 @@ test('a socket that already read by events goes over without losing a byte', asy
   for (let i = 0; i < 100; i++) theirs.write(`${i} `)
   await waitFor('the rest', () => text.endsWith('99 '))
   expect(text).toBe(`first ${Array.from({ length: 100 }, (_, i) => `${i} `).join('')}`)
+})
+
+test('another reader takes over within a chunk, and gets all that follows', async () => {
+  const [ours, theirs] = await pair()
+  const texts = ['', '']
+  readShared(ours, (chunk) => {
+    texts[0] += chunk.toString()
+    expect(takeReads(ours, (later) => (texts[1] += later.toString()))).toBe(true)
+  })
+  theirs.write('first')
+  await waitFor('the first read', () => texts[0] === 'first')
+  theirs.write('second')
+  await waitFor('the second read', () => texts[1] === 'second')
+  expect(texts[0]).toBe('first')
+  expect(takeReads(theirs, () => {})).toBe(false)
+})
+
+test('released reads go to the stream as copies, no more than it has room for', async () => {
+  const size = 8_000_000
+  const [ours, theirs] = await pair()
+  let released = false
+  readShared(ours, () => {
+    released = true
+    releaseReads(ours)
+    ours.pause()
+  })
+  theirs.write('first')
+  await waitFor('the first read', () => released)
+  theirs.end(Buffer.alloc(size, 'x'))
+  let received = 0
+  let ended = false
+  ours.on('data', (chunk: Buffer) => {
+    expect(isVolatile(chunk)).toBe(false)
+    expect(ours.readableLength).toBeLessThan(200_000)
+    received += chunk.length
+    ours.pause()
+    setImmediate(() => ours.resume())
+  })
+  ours.on('end', () => (ended = true))
+  ours.resume()
+  await waitFor('the end', () => ended)
+  expect(received).toBe(size)
 })
 
 test('what is no TCP socket is left alone', async () => {

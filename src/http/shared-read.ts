@@ -34,6 +34,9 @@ interface ReadSymbols {
   readonly next: symbol
 }
 
+/** Where a socket keeps the SocketReads that `readShared` gave it. */
+const READS = Symbol('reads')
+
 /** null: not looked for yet, or not found. */
 let knownSymbols: ReadSymbols | null = null
 
@@ -74,9 +77,28 @@ export function readShared(
   fields[symbols.callback] = reads.onRead
   fields[symbols.next] = reads.nextBuffer
   fields[symbols.buffer] = buffer
+  fields[READS] = reads
   // A new socket reads ahead into its stream while it is paused; there is no stream to read into now.
   if (socket.isPaused()) socket.pause()
   return true
+}
+
+/**
+ * `onChunk` gets the reads that a socket shares already, from now on: even from within the chunk that
+ * is being handed out. False: it does not share them.
+ */
+export function takeReads(socket: Socket, onChunk: (chunk: Buffer) => void): boolean {
+  const reads = readsOf(socket)
+  reads?.giveTo(onChunk)
+  return reads !== null
+}
+
+/**
+ * What the socket reads goes to its stream again, as copies. Or somebody else reads from the handle
+ * below it, and decides by itself when, even if the socket was paused while it hands out a chunk.
+ */
+export function releaseReads(socket: Socket): void {
+  readsOf(socket)?.giveTo(null)
 }
 
 /** Takes from a closed socket what `readShared` gave it. */
@@ -86,6 +108,12 @@ export function forgetReads(socket: Socket): void {
   if (fields[knownSymbols.callback] === undefined) return
   fields[knownSymbols.callback] = readNothing
   fields[knownSymbols.next] = null
+  fields[READS] = undefined
+}
+
+function readsOf(socket: Socket): SocketReads | null {
+  const reads = insideOf(socket)[READS]
+  return reads instanceof SocketReads ? reads : null
 }
 
 /** Fields that its type leaves out; not by Reflect, which is slow for new connections. */
@@ -118,7 +146,8 @@ export function lendBuffer(): Buffer {
 /** Where one socket's bytes are read to. */
 class SocketReads {
   readonly #socket: Socket
-  readonly #onChunk: (chunk: Buffer) => void
+  /** null: the stream. */
+  #onChunk: ((chunk: Buffer) => void) | null
   /** null: the shared one. */
   #own: Buffer | null = null
   #lent = false
@@ -128,6 +157,10 @@ class SocketReads {
 
   constructor(socket: Socket, onChunk: (chunk: Buffer) => void) {
     this.#socket = socket
+    this.#onChunk = onChunk
+  }
+
+  giveTo(onChunk: ((chunk: Buffer) => void) | null): void {
     this.#onChunk = onChunk
   }
 
@@ -156,23 +189,25 @@ class SocketReads {
 
   readonly onRead = (length: number): boolean => {
     const own = this.#own
+    const chunk = own === null ? sharedView(length) : own.subarray(0, length)
+    if (this.#onChunk === null) return this.#socket.push(Buffer.from(chunk))
     if (length >= STREAMING_BYTES) this.#smallReads = 0
     else if (this.#smallReads < SMALL_READS) this.#smallReads++
     delivery.reads = this
     tickQueue.beginTurn()
     try {
-      this.#onChunk(own === null ? sharedView(length) : own.subarray(0, length))
+      this.#onChunk(chunk)
     } finally {
       delivery.reads = null
       tickQueue.endTurn()
     }
     // False stops reading: a read that was under way when the socket was paused is the last.
-    return !this.#socket.isPaused()
+    return this.#onChunk === null || !this.#socket.isPaused()
   }
 
   /** Called by Node behind each read: the buffer for the next one, or undefined for the same. */
   readonly nextBuffer = (): Buffer | undefined => {
-    const streams = this.#smallReads < SMALL_READS
+    const streams = this.#smallReads < SMALL_READS && this.#onChunk !== null
     const own = this.#own
     if (own === null) return streams ? this.#begin() : undefined
     if (!streams || this.#socket.destroyed) {

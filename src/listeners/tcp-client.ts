@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { AcceptedPeer } from '../http/accepted-peer.ts'
 import { PassingBytes } from '../http/passing-bytes.ts'
 import { pausedReads } from '../http/paused-reads.ts'
-import { readShared } from '../http/shared-read.ts'
+import { readShared, takeReads } from '../http/shared-read.ts'
 import { ignoreError, resetSocket, strip } from '../http/socket-close.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import { announcedPeer } from './announced-peers.ts'
@@ -38,7 +38,7 @@ export class TcpClient implements TcpDownstream {
     if (Buffer.isBuffer(first)) process.nextTick(() => this.#handler?.onClientData(first))
     // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
     socket.on('data', onData)
-    readShared(socket, onData)
+    if (!takeReads(socket, onData)) readShared(socket, onData)
     socket.on('end', () => {
       this.#ended = true
       handler.onClientEnd()

@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import type { ChallengeCertificate, PendingChallenges } from '../base/pending-challenges.ts'
 import { setClientCertificate } from '../http/accepted-peer.ts'
 import { setCarrier } from '../http/paused-reads.ts'
+import { readShared, releaseReads } from '../http/shared-read.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
 import type { TlsChainPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
 import { judgeClient } from '../tls/client-certificate.ts'
@@ -74,7 +75,7 @@ class TlsHandshake implements Startable {
   }
 
   start(): void {
-    this.#socket.on('data', this.#onData)
+    if (!readShared(this.#socket, this.#onData)) this.#socket.on('data', this.#onData)
     this.#socket.on('error', this.#onGone)
     this.#socket.on('end', this.#onGone)
     this.#socket.on('close', this.#onGone)
@@ -92,12 +93,11 @@ class TlsHandshake implements Startable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const bytes = this.#received === null ? chunk : Buffer.concat([this.#received, chunk])
+    const bytes = Buffer.concat(this.#received === null ? [chunk] : [this.#received, chunk])
     const hello = parseClientHello(bytes)
     this.#received = bytes
     if (hello.type === 'incomplete' && bytes.length <= MAX_CLIENT_HELLO_BYTES) return
-    this.#socket.removeListener('data', this.#onData)
-    this.#socket.pause()
+    this.#stopReading()
     if (hello.type !== 'hello') {
       this.#refuse('not-tls', null)
       return
@@ -106,6 +106,12 @@ class TlsHandshake implements Startable {
     this.#alpn = hello.alpn
     if (this.#challenge() === null && this.#findChain()?.passesThrough === true) this.begin()
     else handshakeQueue.enter(this)
+  }
+
+  #stopReading(): void {
+    this.#socket.removeListener('data', this.#onData)
+    releaseReads(this.#socket)
+    this.#socket.pause()
   }
 
   #findChain(): TlsChainPlan | null {
@@ -250,7 +256,7 @@ class TlsHandshake implements Startable {
 
   #refuse(reason: TlsRefusal, alert: Buffer | null, detail = ''): void {
     clearTimeout(this.#timer)
-    this.#socket.removeListener('data', this.#onData)
+    this.#stopReading()
     this.#report(reason, detail)
     if (alert === null) this.#socket.destroy()
     else this.#socket.end(alert, () => this.#socket.destroy())
