@@ -3,6 +3,7 @@ import { constants } from 'node:http2'
 /** The client connection preface (RFC 9113 3.4). */
 const PREFACE_BYTES = 24
 const FRAME_HEAD_BYTES = 9
+const HEADERS = 1
 const RST_STREAM = 3
 const SETTINGS = 4
 const GOAWAY = 7
@@ -14,12 +15,21 @@ const GOAWAY_PAYLOAD_BYTES = 8
  * is found by walking over the frames, which costs next to nothing.
  */
 export function countFirstResets(bytes: Buffer): number {
-  let resets = 0
+  return countFrames(bytes, RST_STREAM)
+}
+
+/** Among the first bytes of a connection, preface included, is the head of a request. */
+export function beginsStream(bytes: Buffer): boolean {
+  return countFrames(bytes, HEADERS) > 0
+}
+
+function countFrames(bytes: Buffer, type: number): number {
+  let count = 0
   for (let at = PREFACE_BYTES; at + FRAME_HEAD_BYTES <= bytes.length;) {
-    if (bytes[at + 3] === RST_STREAM) resets++
+    if (bytes[at + 3] === type) count++
     at += FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3)
   }
-  return resets
+  return count
 }
 
 /** The server's empty SETTINGS, which every connection begins with, and GOAWAY with this code. */

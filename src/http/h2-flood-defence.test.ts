@@ -12,26 +12,14 @@ import {
   HEADERS,
   PREFACE,
   readFrames,
-  RST_STREAM,
+  resetStreams,
   type SeenFrame,
   SETTINGS,
-  uint32,
 } from '../../test/support/h2-frames.ts'
 import { waitFor } from '../../test/support/wait.ts'
 
 const ENHANCE_YOUR_CALM = 11
 const BLOCK = headerBlock(GET_FIELDS)
-
-/** Streams from 1 on that begin and are reset at once. */
-function resets(count: number): Buffer {
-  const frames = Array.from({ length: count }, (_, i) =>
-    Buffer.concat([
-      frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, BLOCK),
-      frame(RST_STREAM, 0, 2 * i + 1, uint32(8)),
-    ]),
-  )
-  return Buffer.concat(frames)
-}
 
 function isCalmed(frames: readonly SeenFrame[]): boolean {
   const goaway = frames.find(({ type }) => type === GOAWAY)
@@ -45,7 +33,9 @@ function beginWith(port: number, count: number): Promise<readonly SeenFrame[]> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
   socket.on('data', (chunk: Buffer) => (rest = readFrames(Buffer.concat([rest, chunk]), frames)))
-  socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0)), resets(count)]))
+  socket.write(
+    Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0)), resetStreams(count)]),
+  )
   return new Promise((resolve) => socket.on('close', () => resolve(frames)))
 }
 
@@ -61,7 +51,7 @@ test('a few resets behind the preface are no flood', async () => {
     handler.exchange.sendWhole(200, handler.exchange.request.headers, ''),
   )
   const client = await FrameClient.open(fixture.port)
-  client.send(resets(100), frame(HEADERS, END_HEADERS | END_STREAM, 201, BLOCK))
+  client.send(resetStreams(100), frame(HEADERS, END_HEADERS | END_STREAM, 201, BLOCK))
   await client.until('an answer', () => client.find(HEADERS, 201) !== undefined)
   expect(isCalmed(client.frames)).toBe(false)
   client.socket.destroy()
@@ -73,7 +63,7 @@ test('who comes back after a flood has a smaller budget each time', async () => 
   for (let i = 0; i < 3; i++) {
     const client = await FrameClient.open(fixture.port)
     await waitFor('the session', () => fixture.engine.sessionCount === 1)
-    client.send(resets(i === 0 ? 300 : 140 / i))
+    client.send(resetStreams(i === 0 ? 300 : 140 / i))
     await client.until('GOAWAY', () => client.closed || client.find(GOAWAY) !== undefined)
     outcomes.push(isCalmed(client.frames))
     client.socket.destroy()

@@ -19,6 +19,11 @@ interface Flooder {
 export class H2FloodMemory {
   readonly #flooders = new Map<string, Flooder>()
 
+  /** Nobody is remembered. */
+  get isEmpty(): boolean {
+    return this.#flooders.size === 0
+  }
+
   /** Part of the usual budget that a new session of this client gets: 1, 1/2, 1/4 ... */
   shareOf(client: string, nowMs: number): number {
     if (this.#flooders.size === 0) return 1

@@ -3,8 +3,9 @@ import { Roster } from '../base/roster.ts'
 import type { PeerAddresses } from './accepted-peer.ts'
 import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { H2Exchange } from './h2-exchange.ts'
-import { CALM_FRAMES, countFirstResets } from './h2-first-frames.ts'
+import { beginsStream, CALM_FRAMES, countFirstResets } from './h2-first-frames.ts'
 import { H2FloodMemory } from './h2-flood-memory.ts'
+import { H2Probation, type ProbationOwner } from './h2-probation.ts'
 import { unseenLimit } from './h2-reset-budget.ts'
 import { H2Session, type H2SessionOwner } from './h2-session.ts'
 import { H2Settings } from './h2-settings.ts'
@@ -32,7 +33,7 @@ const MIN_SWEEP_MS = 5
  * HTTP/2 for accepted connections: TLS that negotiated h2, or plain ones with prior knowledge. It
  * binds nothing; a listener hands sockets over. Closed by close() or destroyAll().
  */
-export class H2ServerEngine implements H2SessionOwner {
+export class H2ServerEngine implements H2SessionOwner, ProbationOwner {
   settings: H2Settings
   nowMs: number
   draining: boolean
@@ -43,6 +44,7 @@ export class H2ServerEngine implements H2SessionOwner {
   readonly #onExchange: (exchange: DownstreamExchange) => void
   readonly #onRefusal: ((refusal: Refusal, connection: DownstreamConnection) => void) | null
   readonly #sessions: Roster<H2Session>
+  readonly #probations: Roster<H2Probation>
   readonly #announcePending: () => void
   readonly #sweep: () => void
   #sweepMs: number
@@ -62,6 +64,7 @@ export class H2ServerEngine implements H2SessionOwner {
     this.#onExchange = options.onExchange
     this.#onRefusal = options.onRefusal ?? null
     this.#sessions = new Roster()
+    this.#probations = new Roster()
     this.#announcePending = this.#takePending.bind(this)
     this.#sweep = this.#checkTimers.bind(this)
     this.#sweepMs = sweepPeriod(this.settings)
@@ -84,8 +87,9 @@ export class H2ServerEngine implements H2SessionOwner {
     this.#startSweep()
   }
 
+  /** Sessions, and connections that wait for theirs to begin. */
   get sessionCount(): number {
-    return this.#sessions.size
+    return this.#sessions.size + this.#probations.size
   }
 
   /** Exchanges that were announced and are not over. */
@@ -106,15 +110,53 @@ export class H2ServerEngine implements H2SessionOwner {
   ): void {
     if (socket.destroyed) return
     if (firstBytes !== null && this.#isFlood(socket, firstBytes, peer)) return
+    if (!this.#isSuspect(socket, firstBytes, peer)) this.#begin(socket, context, firstBytes, peer)
+    else {
+      const probation = new H2Probation(socket, context, peer, this, firstBytes)
+      this.#probations.add(probation)
+      probation.start()
+    }
+  }
+
+  #begin(
+    socket: Socket,
+    context: unknown,
+    firstBytes: Buffer | null,
+    peer: PeerAddresses | null,
+  ): void {
     this.#startSweep()
     this.#sessions.add(new H2Session(socket, context, { firstBytes, peer }, this))
+  }
+
+  /** For connections on probation only. */
+  onProbationOver(probation: H2Probation, bytes: Buffer): void {
+    this.#probations.delete(probation)
+    const { socket, context, peer } = probation
+    if (!this.#isFlood(socket, bytes, peer)) this.#begin(socket, context, bytes, peer)
+    else this.#tellIfEmpty()
+  }
+
+  /** For connections on probation only. */
+  onProbationGone(probation: H2Probation): void {
+    this.#probations.delete(probation)
+    this.#tellIfEmpty()
+  }
+
+  /** It flooded before, and nothing came yet by which this connection could be judged. */
+  #isSuspect(socket: Socket, firstBytes: Buffer | null, peer: PeerAddresses | null): boolean {
+    if (this.#floods.isEmpty || (firstBytes !== null && beginsStream(firstBytes))) return false
+    return this.#floods.shareOf(this.#clientBehind(socket, peer), performance.now()) < 1
+  }
+
+  #clientBehind(socket: Socket, peer: PeerAddresses | null): string {
+    return this.#clientOf(peer?.remoteAddress ?? socket.remoteAddress ?? '')
   }
 
   /** A connection that begins with more resets than it may cost: refused before any is taken. */
   #isFlood(socket: Socket, firstBytes: Buffer, peer: PeerAddresses | null): boolean {
     const resets = countFirstResets(firstBytes)
     if (resets === 0) return false
-    const client = this.#clientOf(peer?.remoteAddress ?? socket.remoteAddress ?? '')
+    const client = this.#clientBehind(socket, peer)
     const now = performance.now()
     if (resets <= unseenLimit(this.settings, this.#floods.shareOf(client, now))) return false
     this.#floods.note(client, now)
@@ -126,13 +168,14 @@ export class H2ServerEngine implements H2SessionOwner {
   /** GOAWAY on every connection; those accepted later get one with their first request. */
   drain(): void {
     this.draining = true
+    for (const probation of this.#probations) probation.end()
     for (const session of this.#sessions) session.closeGracefully()
   }
 
   /** Drains and resolves when the last connection is gone. */
   close(): Promise<void> {
     this.drain()
-    if (this.#sessions.size === 0) return Promise.resolve()
+    if (this.sessionCount === 0) return Promise.resolve()
     this.#closed ??= Promise.withResolvers<void>()
     return this.#closed.promise
   }
@@ -140,6 +183,7 @@ export class H2ServerEngine implements H2SessionOwner {
   /** Ends every exchange ('shutdown') and every connection at once. */
   destroyAll(): void {
     this.draining = true
+    for (const { socket } of this.#probations) socket.destroy()
     for (const session of this.#sessions) session.destroy()
   }
 
@@ -165,7 +209,11 @@ export class H2ServerEngine implements H2SessionOwner {
   }
 
   onSessionClose(session: H2Session): void {
-    if (!this.#sessions.delete(session) || this.#sessions.size > 0) return
+    if (this.#sessions.delete(session)) this.#tellIfEmpty()
+  }
+
+  #tellIfEmpty(): void {
+    if (this.sessionCount > 0) return
     if (this.#sweepTimer !== null) clearInterval(this.#sweepTimer)
     this.#sweepTimer = null
     this.#closed?.resolve()

@@ -48,6 +48,7 @@ import { MAX_RING_POINTS } from '../clusters/lb/ring-hash.ts'
 import { MAX_AUTO_ADDRESSES } from '../dns/auto-addresses.ts'
 import { MAX_WHOLE_ANSWER_BYTES } from '../http/fastify-relay.ts'
 import { FLOOD_MEMORY_MS, MAX_CLIENTS } from '../http/h2-flood-memory.ts'
+import { MAX_PROBATION_BYTES, PROBATION_MS } from '../http/h2-probation.ts'
 import { MAX_EARLY_BUFFERS, MAX_OWN_BUFFERS, MAX_SPARE_BUFFERS } from '../http/read-buffers.ts'
 import { KEPT_HANDSHAKES } from '../listeners/failed-handshakes.ts'
 import { MAX_CREDENTIALS_LENGTH } from '../proxy/egress-client.ts'
@@ -143,6 +144,16 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     'How long a client whose HTTP/2 connection was ended for its resets has smaller budgets.',
   ),
   fixed('h2-flood-memory-clients', MAX_CLIENTS, 'Clients remembered for that at one time.'),
+  fixed(
+    'h2-probation',
+    durationText(PROBATION_MS),
+    'How long a connection of such a client may come without a request before its session begins.',
+  ),
+  fixed(
+    'h2-probation-bytes',
+    MAX_PROBATION_BYTES,
+    'Bytes without the head of a request that are read in that time.',
+  ),
   fixed(
     'read-buffers',
     MAX_OWN_BUFFERS,

@@ -96,6 +96,16 @@ export interface SeenFrame {
 
 const UNTIL_MS = 10_000
 
+/** Streams from 1 on that begin with a GET and are reset at once. */
+export function resetStreams(count: number): Buffer {
+  const block = headerBlock(GET_FIELDS)
+  const frames = Array.from({ length: count }, (_, i) => [
+    frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, block),
+    frame(RST_STREAM, 0, 2 * i + 1, uint32(8)),
+  ])
+  return Buffer.concat(frames.flat())
+}
+
 /** A client that speaks HTTP/2 in raw frames, for what no library would send. */
 export class FrameClient {
   readonly socket: Socket
