@@ -191,3 +191,17 @@ test('no source file is longer than 400 lines without a reason', () => {
     .filter((entry) => entry.lines > MAX_LINES && LONG_FILES[entry.file] === undefined)
   expect(long).toEqual([])
 })
+
+/** Rooms that make objects for each connection or request. */
+const HOT_ROOMS = ['http', 'listeners', 'proxy', 'routing', 'filters', 'clusters', 'upstream']
+const ASSIGNED_CLOSURE = /^.*[\w)\]]\.#?\w+ = (async )?(\([^()]*\)|\w+)(: [^=]+)? =>/gm
+
+/** The engine makes those among the old objects, where they keep all they reach (docs/adr/0001). */
+test('no closure is assigned to a property where it is written', () => {
+  const found = HOT_ROOMS.flatMap((room) => sourceFiles(`src/${room}`)).flatMap((file) => {
+    const lines = readFileSync(join(root, file), 'utf8').match(ASSIGNED_CLOSURE) ?? []
+    return lines.map((line) => `${file}: ${line.trim()}`)
+  })
+  expect(found).toEqual([])
+  expect('    this.#onError = (error) => this.#fail(error)').toMatch(ASSIGNED_CLOSURE)
+})

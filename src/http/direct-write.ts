@@ -62,7 +62,8 @@ export class DirectWrites {
     else if (state[isAsync] !== 0) {
       spareRequest = null
       this.#handOver(text, (done) => {
-        request.oncomplete = (status) => done(status < 0 ? writeError(status) : null)
+        const onComplete = (status: number): void => done(status < 0 ? writeError(status) : null)
+        request.oncomplete = onComplete
       })
     }
     return true
@@ -72,10 +73,11 @@ export class DirectWrites {
   #handOver(text: string, follow: (done: WriteDone) => void): void {
     const inside = this.#inside
     let isTaken = false
-    inside._write = (_chunk, _encoding, done) => {
+    const take = (_chunk: unknown, _encoding: BufferEncoding, done: WriteDone): void => {
       isTaken = true
       follow(done)
     }
+    inside._write = take
     this.#socket.write(text, 'latin1')
     inside._write = Socket.prototype._write
     // A stream that put it aside would write it a second time.

@@ -72,7 +72,8 @@ export class FastifyBridge implements AnswerWatcher {
     this.hasSendHooks = false
     this.#onRequest = options.onRequest
     this.#onPluginAnswer = options.onPluginAnswer ?? null
-    this.#tellError = (error) => options.onPluginError?.(error)
+    const tellError = (error: unknown): void => options.onPluginError?.(error)
+    this.#tellError = tellError
     this.#routedMethods = new Set()
     this.#fastify = null
     this.#routing = null

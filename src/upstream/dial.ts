@@ -79,7 +79,7 @@ export class Dial extends Deadline {
   readonly #listener: DialListener
   #socket: Socket | null
   /** Stays on a socket that failed or was given up: its late errors are nobody's. */
-  readonly #onError: (error: Error) => void
+  readonly #onError = (error: Error): void => this.#fail(this.#classify(error))
   #tcpConnected: boolean
   #over: boolean
 
@@ -89,7 +89,6 @@ export class Dial extends Deadline {
     this.#listener = listener
     this.#tcpConnected = false
     this.#over = false
-    this.#onError = (error) => this.#fail(this.#classify(error))
     deadlines.start(this, limits.connectTimeoutMs)
     this.#socket = this.#open(limits)
   }
