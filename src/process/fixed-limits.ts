@@ -16,7 +16,6 @@ import { MAX_REMEMBERED } from '../http/field-block.ts'
 import { MAX_HELD_BYTES } from '../http/input-gate.ts'
 import { LOOK_EVERY_MS } from '../http/paused-reads.ts'
 import { MAX_EMPTY_LINES } from '../http/request-reader.ts'
-import { HANDSHAKE_MS_PER_TURN, HANDSHAKES_PER_TURN } from '../listeners/handshake-queue.ts'
 import { PROXY_HEADER_TIMEOUT_MS } from '../listeners/proxy-protocol.ts'
 import { MAX_V2_PAYLOAD_BYTES } from '../listeners/proxy-protocol-header.ts'
 import { MAX_CACHED_ANSWERS } from '../dns/answer-cache.ts'
@@ -93,12 +92,6 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed('proxy-header-bytes', MAX_V2_PAYLOAD_BYTES, 'Addresses and extras of a PROXY header.'),
   fixed('client-hello-bytes', MAX_CLIENT_HELLO_BYTES, 'A TLS ClientHello.'),
   fixed('client-hello-records', MAX_RECORDS, 'TLS records one ClientHello may come in.'),
-  fixed('handshakes-per-turn', HANDSHAKES_PER_TURN, 'TLS handshakes begun between two requests.'),
-  fixed(
-    'handshake-time-per-turn',
-    durationText(HANDSHAKE_MS_PER_TURN),
-    'Time of a turn of the event loop after which no further handshake begins in it.',
-  ),
   fixed('client-hello-protocols', MAX_ALPN_NAMES, 'Protocol names of a ClientHello that are read.'),
   fixed(
     'client-chain-certificates',
