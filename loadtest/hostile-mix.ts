@@ -39,7 +39,7 @@ const WARM_UP_SECONDS = 2
 /** The attack stands before it is measured. */
 const RAMP_SECONDS = 1.5
 /** It is new for so long. */
-const NEW_SECONDS = 12
+const NEW_SECONDS = 30
 const POLL_MS = 20
 const MAX_RATIO = 2
 const KINDS = [
