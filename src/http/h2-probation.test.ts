@@ -143,6 +143,25 @@ describe.each(DOORS)('a client that flooded before, %s', (_name, door) => {
   })
 })
 
+test('a connection that was destroyed meanwhile begins no session', async () => {
+  const engine = newEngine()
+  const port = await listen(
+    createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', (first: Buffer) => engine.accept(socket, null, first))
+    }),
+  )
+  await flood(port)
+  await waitFor('no session', () => engine.sessionCount === 0)
+  const client = await FrameClient.open(port)
+  await waitFor('the connection', () => engine.sessionCount === 1)
+  engine.destroyAll()
+  engine.drain()
+  await client.until('the end', () => client.closed)
+  expect(hasSession(client)).toBe(false)
+  await waitFor('no session', () => engine.sessionCount === 0)
+})
+
 test('over TLS it is answered too', async () => {
   const engine = newEngine()
   const plain = createServer((socket) => {

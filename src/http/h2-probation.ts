@@ -62,6 +62,8 @@ export class H2Probation implements Listed {
   readonly end = (): void => {
     const { socket } = this
     clearTimeout(this.#timer)
+    // 'close' follows.
+    if (socket.destroyed) return
     socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
     socket.off('error', ignoreError)
