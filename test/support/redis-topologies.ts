@@ -37,14 +37,19 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     const settings = ['--cluster-enabled', 'yes', '--dir', folder]
     nodes.push(stack.use(await startRedis({ settings })))
   }
-  const [first] = nodes
+  const [first, ...others] = nodes
   for (const [index, node] of nodes.entries()) {
     const from = Math.ceil((index * SLOTS) / nodes.length)
     const to = Math.ceil(((index + 1) * SLOTS) / nodes.length) - 1
     await redisCommand(node, async (client) => {
+      // Equal epochs are told apart later, by raising one: whoever is raised after a slot has
+      // moved takes it back.
+      await client.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
       await client.call('CLUSTER', 'ADDSLOTSRANGE', from, to)
-      if (node !== first) await client.call('CLUSTER', 'MEET', '127.0.0.1', first!.port)
     })
+  }
+  for (const node of others) {
+    await redisCommand(node, (client) => client.call('CLUSTER', 'MEET', '127.0.0.1', first!.port))
   }
   for (const node of nodes) {
     await waitFor(
