@@ -14,6 +14,7 @@ import {
   headerBlock,
   HEADERS,
   PING,
+  resetStreams,
   RST_STREAM,
   SETTINGS,
   uint32,
@@ -177,12 +178,7 @@ describe('floods', () => {
   it('a request reset in the turn it came in never reaches the proxy; the flood ends the session', async () => {
     await using server = await H2EngineFixture.start()
     const client = await FrameClient.open(server.port)
-    const frames: Buffer[] = []
-    for (let i = 0; i < 5000; i++) {
-      const stream = 2 * i + 1
-      frames.push(request(stream, GET_FIELDS, END_STREAM), frame(RST_STREAM, 0, stream, CANCEL))
-    }
-    client.send(...frames)
+    client.send(resetStreams(5000))
     await waitFor('the session to go', () => server.engine.sessionCount === 0)
     expect(server.engine.activeExchanges).toBe(0)
     // A read may end between the two frames of a pair.

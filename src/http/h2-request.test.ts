@@ -56,6 +56,7 @@ describe('buildH2Request', () => {
     ['colon in a name', [...HEAD, 'x:y', 'a'], 'bad-field-name'],
     ['empty name', [...HEAD, '', 'a'], 'bad-field-name'],
     ['method that is no token', HEAD.with(1, 'GE T'), 'bad-start-line'],
+    ['method that begins the preface', HEAD.with(1, 'PRI'), 'bad-start-line'],
     ['empty authority', HEAD.with(5, ''), 'bad-pseudo-field'],
     ['http2-settings', [...HEAD, 'http2-settings', 'x'], 'bad-connection'],
     ['content-length that is no number', [...HEAD, 'content-length', '1e3'], 'bad-content-length'],

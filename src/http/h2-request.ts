@@ -15,9 +15,10 @@ import {
   TRANSFER_ENCODING,
   UPGRADE,
 } from './field-names.ts'
-import { isFieldValue, isToken } from './field-syntax.ts'
+import { isFieldValue } from './field-syntax.ts'
 import { FIELD_OVERHEAD, parseContentLength } from './h2-fields.ts'
 import { Headers } from './headers.ts'
+import { isMethod } from './method.ts'
 import type { PathRules } from './path-normalization.ts'
 import {
   BAD_CONNECTION,
@@ -70,7 +71,7 @@ export function buildH2Request(
   const head = new HeadReader()
   const refusal = head.read(rawHeaders, rules)
   if (refusal !== null) return refusal
-  if (!isToken(head.method)) return BAD_START_LINE
+  if (!isMethod(head.method)) return BAD_START_LINE
   const bodyLength = head.bodyLength(endStream)
   if (bodyLength === INVALID) return BAD_CONTENT_LENGTH
   if (head.protocol !== '') return buildWebSocket(head, bodyLength, scheme, rules)

@@ -5,6 +5,7 @@ import { isToken } from './field-syntax.ts'
 import { framedLength, NO_FRAMING } from './framing.ts'
 import { Headers } from './headers.ts'
 import type { HttpSettings } from './http-settings.ts'
+import { isMethod } from './method.ts'
 import * as refusals from './refusal.ts'
 import { Refusal } from './refusal.ts'
 import { Request, UNKNOWN_LENGTH, type HttpProtocol } from './request.ts'
@@ -146,7 +147,7 @@ const METHODS: ReadonlyMap<string, string> = new Map(
 )
 
 function knownMethod(raw: string): string | null {
-  return METHODS.get(raw) ?? (isToken(raw) ? raw : null)
+  return METHODS.get(raw) ?? (isMethod(raw) ? raw : null)
 }
 
 /** Length of `HTTP/1.1`. */

@@ -138,7 +138,7 @@ export const BROADER: readonly DifferenceClass[] = [
     'white space behind chunked',
     'A tab is as good as a space (RFC 9110 5.6.3).',
     ['HPE_INVALID_TRANSFER_ENCODING'],
-    ({ pair }) => /transfer-encoding:[ \t]*chunked[ \t]*\t[ \t]*\r\n/i.test(pair.bytes),
+    ({ pair }) => TAB_BEHIND_CHUNKED.test(pair.bytes),
   ),
   accepting(
     'framing and hop-by-hop fields as trailers',
@@ -181,11 +181,27 @@ export const BEHIND_UPGRADE: DifferenceClass = {
   },
 }
 
+/**
+ * Of a Transfer-Encoding that it does not know (see `white space behind chunked`) llhttp makes an
+ * error, but with an Upgrade it is content to read no body. We read the body, or refuse it, and send
+ * it on without the Upgrade and with a framing of our own.
+ */
+export const UPGRADE_WITH_BODY: DifferenceClass = {
+  name: 'white space behind chunked, with an Upgrade',
+  reason: 'A tab is as good as a space (RFC 9110 5.6.3), so there is a body.',
+  covers({ kind, pair, node }) {
+    const judged = kind === 'reads' || (kind === 'refuses' && pair.refusal !== null)
+    if (!judged || node === null || node.body !== '') return false
+    return valuesOf(node, 'upgrade').length > 0 && TAB_BEHIND_CHUNKED.test(pair.bytes)
+  },
+}
+
 export const DIFFERENCES: readonly DifferenceClass[] = [
   ...STRICTER,
   ...BROADER,
   BEHIND_UPGRADE,
   BEHIND_CLOSE,
+  UPGRADE_WITH_BODY,
 ]
 
 /** The class that covers a difference, or null: then one of the parsers is wrong. */
@@ -228,6 +244,7 @@ function accepting(
 
 /** Line ends where none belongs: before the first request, or between two. */
 const EMPTY_LINES = new RegExp(`(?:^|\\r\\n\\r\\n|[^\\r\\n])[\\r\\n]+(?:${METHODS.join('|')}) `)
+const TAB_BEHIND_CHUNKED = /transfer-encoding:[ \t]*chunked[ \t]*\t[ \t]*\r\n/i
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/
 const LABELS = /^[\w~-]+(?:\.[\w~-]+)*\.?(?::(\d{1,5}))?$/
 const BRACKETS = /^\[([^\]%]+)\](?::(\d{1,5}))?$/

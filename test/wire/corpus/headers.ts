@@ -293,6 +293,16 @@ export const headers: readonly WireCase[] = [
       passes({ body: 'hello', lacks: ['upgrade'] }),
     ],
     [
+      'Upgrade with chunks, a tab behind chunked',
+      request(
+        'GET /a HTTP/1.1',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Transfer-Encoding: chunked \t',
+      ) + '5\r\nhello\r\n0\r\n\r\n',
+      passes({ body: 'hello', lacks: ['upgrade'] }),
+    ],
+    [
       'Upgrade to a list',
       get('Connection: Upgrade', 'Upgrade: websocket, h2c'),
       passes({ lacks: ['upgrade'] }),

@@ -195,6 +195,7 @@ export const heads: readonly WireCase[] = [
       refused(400, 505),
     ],
     ['PRI as a method of HTTP/1.1', start('PRI * HTTP/1.1'), refused(400)],
+    ['PRI with a path', start('PRI /a HTTP/1.1'), refused(400)],
     ['a lower-case method', start('get /a HTTP/1.1'), answered([200, 403], 1)],
     ['a method nobody knows', start('FROB /a HTTP/1.1'), answered([200, 403], 1)],
     ['a method of marks', start("!#$%&'*+-.^_`|~ /a HTTP/1.1"), answered([200, 403], 1)],
