@@ -61,7 +61,7 @@ test('a server that does not listen has nothing to pass on', () => {
 })
 
 onLinux(
-  'every connection of a listener is kept alive: the first ones and the later ones',
+  'the first connections of a listener are kept alive as the later ones are, and have the same shape',
   async () => {
     const settings = meshSettings(null, false, new Findings()).connections
     const gate = new ConnectionGate({
@@ -70,6 +70,7 @@ onLinux(
       onExhausted: () => undefined,
     })
     const accepted = new Set<Socket>()
+    const shapes: PropertyKey[][] = []
     const server = await SocketServer.bind(
       { host: '127.0.0.1', port: 0 },
       {
@@ -77,6 +78,7 @@ onLinux(
         bufferBytes: () => 65_536,
         connections: () => accepted.size,
         onConnection: (socket) => {
+          shapes.push(Reflect.ownKeys(socket))
           accepted.add(socket)
           socket.on('close', () => accepted.delete(socket))
           socket.on('error', () => undefined)
@@ -101,5 +103,7 @@ onLinux(
     const last = await connected(port)
     await waitFor('the last', () => accepted.size === 2)
     expect(isKeptAlive(port, last.localPort!)).toBe(true)
+    // Two shapes would be two kinds of sockets to the engine, see setOptions.
+    expect(shapes.at(-1)).toEqual(shapes[0])
   },
 )

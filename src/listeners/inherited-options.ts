@@ -1,7 +1,7 @@
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 
-/** A listening TCP socket as node:net holds it; undocumented, so nothing of it is taken for granted. */
-interface ListeningHandle {
+/** A TCP socket as node:net holds it; undocumented, so nothing of it is taken for granted. */
+interface TcpHandle {
   setNoDelay(enable: boolean): unknown
   setKeepAlive(enable: boolean, delaySeconds: number): unknown
 }
@@ -16,12 +16,28 @@ const MS_PER_SECOND = 1_000
 export function bequeathOptions(server: Server, keepAliveDelayMs: number): boolean {
   if (process.platform !== 'linux') return false
   const handle: unknown = Reflect.get(server, '_handle')
-  if (!isListeningHandle(handle)) return false
+  if (!isTcpHandle(handle)) return false
   const noDelay = handle.setNoDelay(true)
   return noDelay === 0 && handle.setKeepAlive(true, keepAliveDelayMs / MS_PER_SECOND) === 0
 }
 
-function isListeningHandle(handle: unknown): handle is ListeningHandle {
+/**
+ * Sets the same on a connection that may be older than what it should inherit. Not by the methods of
+ * the socket: they add properties to it, and the engine would have sockets of two shapes, for which
+ * it throws away everything it compiled for the first one as soon as the second one comes.
+ */
+export function setOptions(socket: Socket, keepAliveDelayMs: number): void {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (isTcpHandle(handle)) {
+    handle.setNoDelay(true)
+    handle.setKeepAlive(true, keepAliveDelayMs / MS_PER_SECOND)
+    return
+  }
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, keepAliveDelayMs)
+}
+
+function isTcpHandle(handle: unknown): handle is TcpHandle {
   return (
     typeof handle === 'object' &&
     handle !== null &&

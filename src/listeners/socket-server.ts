@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { type Listed, Roster } from '../base/roster.ts'
 import type { BindAddress } from './bind-address.ts'
 import type { Accepting, ConnectionGate } from './connection-gate.ts'
-import { bequeathOptions } from './inherited-options.ts'
+import { bequeathOptions, setOptions } from './inherited-options.ts'
 
 export const BACKLOG = 1024
 /** TCP keep-alive on accepted connections: a client that vanished is noticed. */
@@ -97,8 +97,7 @@ export class SocketServer implements Accepting {
     const options = this.#options
     if (this.#withoutOptions > 0) {
       this.#withoutOptions--
-      socket.setNoDelay(true)
-      socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
+      setOptions(socket, KEEP_ALIVE_DELAY_MS)
     }
     const announced = options.expectsAnnouncement?.(socket) === true
     const block = options.gate.admit(socket, options.connections(), announced)
