@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs'
-import type { ConnectionOptions } from 'node:tls'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions, type Result } from 'ioredis'
 import { backoffMs } from '../../src/base/backoff.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { BATCH_SCRIPT } from './batch-script.ts'
 import { HEARTBEAT_SCRIPT } from './heartbeat.ts'
+import { redisTls } from './redis-server.ts'
 import { redisSlot } from './redis-slot.ts'
-import { describeTopology, parseRedisUrl, type RedisTopology } from './topology.ts'
+import type { RedisTopology } from './topology.ts'
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -33,13 +32,6 @@ const RECONNECT_CAP_MS = 2000
 const MAX_REDIRECTIONS = 2
 /** How soon a failover in a cluster is seen when nothing redirects. */
 const SLOTS_REFRESH_MS = 1000
-
-/** `host:port` of a Redis URL, which may hold a password. Throws on anything that cannot work. */
-export function redisServer(redisUrl: string): string {
-  const topology = parseRedisUrl(redisUrl)
-  tlsOptions(topology)
-  return describeTopology(topology)
-}
 
 export interface LinkEvents {
   ready(): void
@@ -112,7 +104,7 @@ function commonOptions(topology: RedisTopology, name: string): SharedOptions {
     reconnectOnError: (error) => error.message.includes('READONLY'),
     ...(topology.username === null ? {} : { username: topology.username }),
     ...(topology.password === null ? {} : { password: topology.password }),
-    ...(topology.tls ? { tls: tlsOptions(topology) } : {}),
+    ...(topology.tls ? { tls: redisTls(topology) } : {}),
   }
 }
 
@@ -133,7 +125,7 @@ function serverOptions(topology: RedisTopology, name: string): ServerOptions {
     failoverDetector: true,
     ...(topology.sentinelUsername === null ? {} : { sentinelUsername: topology.sentinelUsername }),
     ...(topology.sentinelPassword === null ? {} : { sentinelPassword: topology.sentinelPassword }),
-    ...(topology.tls ? { sentinelTLS: tlsOptions(topology), enableTLSForSentinelMode: true } : {}),
+    ...(topology.tls ? { sentinelTLS: redisTls(topology), enableTLSForSentinelMode: true } : {}),
   }
 }
 
@@ -155,17 +147,6 @@ function clusterClient(topology: RedisTopology, name: string): Cluster {
       ...(topology.tls ? { dnsLookup: (address, answer) => answer(null, address) } : {}),
     },
   )
-}
-
-function tlsOptions({ caFile }: RedisTopology): ConnectionOptions {
-  if (caFile === null) return {}
-  try {
-    return { ca: readFileSync(caFile) }
-  } catch (error) {
-    throw new Error(`the file that ca= in the Redis URL names cannot be read: ${caFile}`, {
-      cause: error,
-    })
-  }
 }
 
 function reconnectDelay(times: number): number {

@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -15,12 +23,15 @@ interface Outcome {
 }
 
 /** Runs bin/tidegate to its end, without the caller's TIDEGATE_* variables. */
-function tidegate(args: readonly string[], bin = BIN): Promise<Outcome> {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) => !name.startsWith('TIDEGATE_') && name !== 'REDIS_URL',
-    ),
+function tidegate(
+  args: readonly string[],
+  bin = BIN,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^TIDEGATE_|^REDIS_URL$|^NODE_.*COMPILE_CACHE$/.test(name),
   )
+  const env = { ...Object.fromEntries(own), ...more }
   return new Promise((resolve) => {
     execFile(bin, args, { env }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
@@ -149,5 +160,37 @@ describe('healthcheck', () => {
     const { code } = await tidegate(['healthcheck', '--status', `0.0.0.0:${gateway.port}`])
     expect(paths).toEqual(['/healthz/ready'])
     expect(code).toBe(expected)
+  })
+})
+
+describe('what was compiled is kept', () => {
+  test('with the package', async () => {
+    const root = join(import.meta.dirname, '../..')
+    const installed = join(folder, 'installed')
+    for (const part of ['bin', 'node_modules'])
+      mkdirSync(join(installed, part), { recursive: true })
+    copyFileSync(BIN, join(installed, 'bin/tidegate'))
+    for (const part of ['src', 'node_modules/node']) {
+      symlinkSync(join(root, part), join(installed, part))
+    }
+    const { code } = await tidegate(['version'], join(installed, 'bin/tidegate'))
+    expect(code).toBe(0)
+    expect(readdirSync(join(installed, 'node_modules/.cache/tidegate'))).not.toEqual([])
+  })
+
+  test('or where NODE_COMPILE_CACHE says', async () => {
+    const elsewhere = join(folder, 'compiled')
+    await tidegate(['version'], BIN, { NODE_COMPILE_CACHE: elsewhere })
+    expect(readdirSync(elsewhere)).not.toEqual([])
+  })
+
+  test.each([
+    ['nowhere when it is switched off', { NODE_DISABLE_COMPILE_CACHE: '1' }],
+    ['nowhere when nothing can be written there', { NODE_COMPILE_CACHE: '/dev/null/compiled' }],
+  ])('%s', async (_name, env: Readonly<Record<string, string>>) => {
+    const { code, stdout, stderr } = await tidegate(['version'], BIN, env)
+    expect(stdout).toContain(packageVersion())
+    expect(stderr).toBe('')
+    expect(code).toBe(0)
   })
 })

@@ -1,23 +1,12 @@
 import { Command, CommanderError } from 'commander'
-import { drainCommand, reloadCommand, statusCommand } from './admin-commands.ts'
-import { certsCommand } from './certs-command.ts'
 import { CommandError, EXIT_FINDINGS, EXIT_OK, EXIT_USAGE, printError, usageError } from './exit.ts'
-import { dnsCommand } from './dns-command.ts'
-import { egressCommand } from './egress-command.ts'
-import { explainCommand } from './explain-command.ts'
-import { getCommand } from './get-command.ts'
-import { healthcheckCommand } from './healthcheck-command.ts'
-import { limitCommand } from './limit-command.ts'
-import { proxyConfigCommand } from './proxy-config-command.ts'
-import { routeTestCommand } from './route-test-command.ts'
-import { runVerb } from './run-command.ts'
-import { validateCommand } from './validate-command.ts'
-import { packageVersion, versionCommand } from './version.ts'
+import { verbsFor } from './verbs.ts'
+import { packageVersion } from './version.ts'
 
 /** Runs one verb and sets the exit status: 0 fine, 1 findings or failure, 2 usage, 3 not ready. */
 export async function runCommand(args: readonly string[]): Promise<void> {
   try {
-    await program().parseAsync([...args], { from: 'user' })
+    await (await program(args)).parseAsync([...args], { from: 'user' })
   } catch (error) {
     process.exitCode = exitCodeOf(error)
   }
@@ -53,29 +42,13 @@ function commandLineError(error: CommanderError): CommandError {
 const EXIT_STATUSES = `
 Exit status: 0 fine, 1 findings or a failed operation, 2 usage, 3 not ready.
 `
-function program(): Command {
+
+async function program(args: readonly string[]): Promise<Command> {
   const root = new Command('tidegate')
     .description('Ingress and egress gateway that runs the Istio traffic API, without Envoy')
     .version(packageVersion(), '-V, --version', 'print the version number')
     .addHelpText('after', EXIT_STATUSES)
-  const verbs = [
-    runVerb(),
-    validateCommand(),
-    routeTestCommand(),
-    explainCommand(),
-    egressCommand(),
-    limitCommand(),
-    dnsCommand(),
-    proxyConfigCommand(),
-    getCommand(),
-    statusCommand(),
-    reloadCommand(),
-    drainCommand(),
-    certsCommand(),
-    versionCommand(),
-    healthcheckCommand(),
-  ]
-  for (const verb of verbs) root.addCommand(verb)
+  for (const load of verbsFor(args)) root.addCommand(await load())
   throwErrors(root)
   return root
 }

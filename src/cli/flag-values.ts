@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { redisServer } from '../../plugins/rate-limit/redis-client.ts'
+import { redisServer } from '../../plugins/rate-limit/redis-server.ts'
 import { Cidr } from '../base/cidr.ts'
 import { parseDurationMs } from '../base/duration.ts'
 import { splitHostPort } from '../base/host-port.ts'

@@ -3,7 +3,7 @@ import { DEFAULT_DOMAIN, DEFAULT_NAMESPACE } from '../process/run-options.ts'
 import type { BindAddress } from '../listeners/bind-address.ts'
 import { repeatable } from './flag-options.ts'
 import { parseAddress, parseLabels } from './flag-values.ts'
-import { type GatewayView, LiveView, OfflineView } from './gateway-view.ts'
+import { type GatewayView, LiveView } from './gateway-view.ts'
 import { usageError } from './exit.ts'
 
 /** Where a gateway's admin API is when nothing else is said. */
@@ -60,6 +60,8 @@ export async function viewOf(
       'give -c for files, or --admin for what a gateway serves',
     )
   }
+  // Nobody who asks a running gateway waits for the compiler.
+  const { OfflineView } = await import('./offline-view.ts')
   return OfflineView.read(config, {
     labels: labels.map(parseLabels),
     namespace,
