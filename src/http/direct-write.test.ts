@@ -52,6 +52,7 @@ test('this Node lets text be written past the stream of accepted and connected s
 test('what is no plain TCP socket, or is closed, is left to its stream', async () => {
   const [accepted, client] = await pair()
   expect(DirectWrites.of(new TLSSocket(client))).toBeNull()
+  // A stream without a handle, as a plugin or a library may pass for a socket.
   expect(DirectWrites.of(new PassThrough() as unknown as Socket)).toBeNull()
   const writes = writesOf(accepted)
   accepted.destroy()
@@ -95,6 +96,50 @@ test('what the kernel does not take waits in the stream, and everything arrives 
   expect(seen.text).toBe(sent)
 })
 
+/** More than a stream takes without asking for a 'drain'. */
+const CHUNK_BYTES = 65_536
+
+test('a chunk that the kernel takes at once leaves nothing behind in the stream, text in front of it', async () => {
+  const [accepted, client] = await pair()
+  const seen = listen(client)
+  const writes = writesOf(accepted)
+  const chunk = Buffer.alloc(CHUNK_BYTES, 'b')
+  expect(writes.writeBytes('', chunk)).toBe(true)
+  expect(writes.writeBytes('caf\u00e9 \u00ff', chunk)).toBe(true)
+  expect(accepted.writableLength).toBe(0)
+  expect(accepted.writableNeedDrain).toBe(false)
+  const sent = `${chunk.toString('latin1')}caf\u00e9 \u00ff${chunk.toString('latin1')}`
+  await waitFor('all bytes', () => seen.text.length === sent.length)
+  expect(seen.text).toBe(sent)
+  expect(accepted.bytesWritten).toBe(sent.length)
+})
+
+test.each(['', 'head of '])('chunks that wait behind %j arrive in order', async (head) => {
+  const [ours, theirs] = await pair()
+  const writes = writesOf(ours)
+  let drained = 0
+  ours.on('drain', () => drained++)
+  const seen = listen(theirs)
+  let sent = ''
+  for (let round = 1; round <= 5; round++) {
+    theirs.pause()
+    for (let i = 0; ours.writableLength === 0; i++) {
+      const chunk = Buffer.alloc(CHUNK_BYTES + i, String.fromCharCode(0x61 + ((round + i) % 26)))
+      if (!writes.writeBytes(head, chunk)) throw new Error('refused before the kernel was full')
+      sent += head + chunk.toString('latin1')
+    }
+    // The stream asks for a drain, as if it had been written to, and only it may write now.
+    expect(ours.writableNeedDrain).toBe(true)
+    expect(writes.writeBytes(head, Buffer.alloc(1))).toBe(false)
+    theirs.resume()
+    await waitFor('drain', () => drained === round)
+    expect(ours.writableLength).toBe(0)
+  }
+  ours.end()
+  await waitFor('the end', () => seen.ended)
+  expect(seen.text === sent).toBe(true)
+})
+
 test('end() behind text that waits: the text first', async () => {
   const [ours, theirs] = await pair()
   theirs.pause()
@@ -120,19 +165,25 @@ test('destroy() while text waits closes once and without an error', async () => 
   expect(events).toEqual(['close'])
 })
 
-test('a write that fails is an error of the socket, as one of its stream is', async () => {
-  const [ours, theirs] = await pair()
-  const writes = writesOf(ours)
-  const errors: unknown[] = []
-  ours.on('error', (error) => errors.push(error))
-  theirs.resetAndDestroy()
-  await waitFor('a failed write', () => {
-    if (ours.writable) writes.write('x')
-    return ours.closed
-  })
-  expect(errors).toHaveLength(1)
-  expect(errors[0]).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) })
-})
+test.each([
+  ['text', (writes: DirectWrites) => writes.write('x')],
+  ['a chunk', (writes: DirectWrites) => writes.writeBytes('', Buffer.alloc(CHUNK_BYTES))],
+])(
+  '%s that cannot be written is an error of the socket, as in its stream',
+  async (_what, write) => {
+    const [ours, theirs] = await pair()
+    const writes = writesOf(ours)
+    const errors: unknown[] = []
+    ours.on('error', (error) => errors.push(error))
+    theirs.resetAndDestroy()
+    await waitFor('a failed write', () => {
+      if (ours.writable) write(writes)
+      return ours.closed
+    })
+    expect(errors).toHaveLength(1)
+    expect(errors[0]).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) })
+  },
+)
 
 test('a reset while text waits is an error of the socket', async () => {
   const [ours, theirs] = await pair()

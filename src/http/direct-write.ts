@@ -5,10 +5,15 @@ import { handleDoor, type WriteRequest } from './handle-door.ts'
 /** Text up to this size is tried on the stack of one native call; more goes through the stream. */
 const MAX_DIRECT_CHARACTERS = 16_384
 
-/** A libuv TCP handle. */
+/**
+ * A libuv TCP handle. Each gives 0 or a negative errno; `request` is used only when the kernel did not
+ * take everything.
+ */
 interface WritableHandle {
-  /** 0 or a negative errno. `request` is used only when the kernel did not take everything. */
   writeLatin1String(request: object, text: string): number
+  writeBuffer(request: object, bytes: Buffer): number
+  /** Chunks, each followed by its encoding. */
+  writev(request: object, chunks: readonly (string | Buffer)[]): number
 }
 
 type WriteDone = (error?: Error | null) => void
@@ -23,10 +28,10 @@ interface SocketInside {
 let spareRequest: WriteRequest | null = null
 
 /**
- * Writes short text to a connected TCP socket past its stream, whose bookkeeping costs as much as
- * the parsing of a small request. What the kernel does not take at once, and what fails, is handed
- * to the stream as one of its own writes: backpressure, 'drain', 'error', end() and destroy() are as
- * ever.
+ * Writes to a connected TCP socket past its stream, whose bookkeeping costs as much as the parsing of
+ * a small request, and which asks for a 'drain' after a large chunk though the kernel has all of it.
+ * What the kernel does not take at once, and what fails, is handed to the stream as one of its own
+ * writes: backpressure, 'drain', 'error', end() and destroy() are as ever.
  *
  * Where Node's door to its handles is missing, and for sockets of other kinds, there is none of it.
  */
@@ -50,27 +55,51 @@ export class DirectWrites {
 
   /** False: nothing was written, and the stream has to do it. latin1. */
   write(text: string): boolean {
+    const handle = this.#freeHandle()
+    if (handle === null || text.length > MAX_DIRECT_CHARACTERS) return false
+    const request = (spareRequest ??= new handleDoor!.WriteRequest())
+    this.#settle(handle.writeLatin1String(request, text), request, text)
+    return true
+  }
+
+  /**
+   * `text` (latin1, may be empty) and `bytes` as one. False: as above. While the socket's writableLength
+   * is not 0, `bytes` must stay as they are.
+   */
+  writeBytes(text: string, bytes: Buffer): boolean {
+    const handle = this.#freeHandle()
+    if (handle === null) return false
+    const request = (spareRequest ??= new handleDoor!.WriteRequest())
+    const error =
+      text === ''
+        ? handle.writeBuffer(request, bytes)
+        : handle.writev(request, [text, 'latin1', bytes, 'buffer'])
+    this.#settle(error, request, bytes)
+    return true
+  }
+
+  /** null: not past bytes that wait already, nor past the timer of a socket that has one. */
+  #freeHandle(): WritableHandle | null {
     const socket = this.#socket
-    const handle = this.#inside._handle
-    // Not past bytes that wait already, nor past the timer of a socket that has one.
-    if (handle === null || socket.writableLength > 0 || socket.timeout) return false
-    if (text.length > MAX_DIRECT_CHARACTERS) return false
-    const { WriteRequest: Request, state, isAsync } = handleDoor!
-    const request = (spareRequest ??= new Request())
-    const error = handle.writeLatin1String(request, text)
-    if (error !== 0) this.#handOver(text, (done) => done(writeError(error)))
+    return socket.writableLength > 0 || socket.timeout ? null : this.#inside._handle
+  }
+
+  /** What becomes of a write that the handle was given; `chunk` stands for it in the stream. */
+  #settle(error: number, request: WriteRequest, chunk: string | Buffer): void {
+    const { state, isAsync } = handleDoor!
+    if (error !== 0) this.#handOver(chunk, (done) => done(writeError(error)))
     else if (state[isAsync] !== 0) {
       spareRequest = null
-      this.#handOver(text, (done) => {
+      if (typeof chunk !== 'string') request.buffer = chunk
+      this.#handOver(chunk, (done) => {
         const onComplete = (status: number): void => done(status < 0 ? writeError(status) : null)
         request.oncomplete = onComplete
       })
     }
-    return true
   }
 
-  /** Makes the stream believe that it has just begun to write `text` itself. */
-  #handOver(text: string, follow: (done: WriteDone) => void): void {
+  /** Makes the stream believe that it has just begun to write `chunk` itself. */
+  #handOver(chunk: string | Buffer, follow: (done: WriteDone) => void): void {
     const inside = this.#inside
     let isTaken = false
     const take = (_chunk: unknown, _encoding: BufferEncoding, done: WriteDone): void => {
@@ -78,7 +107,7 @@ export class DirectWrites {
       follow(done)
     }
     inside._write = take
-    this.#socket.write(text, 'latin1')
+    this.#socket.write(chunk, 'latin1')
     inside._write = Socket.prototype._write
     // A stream that put it aside would write it a second time.
     if (!isTaken) this.#socket.destroy()

@@ -4,6 +4,8 @@ import process from 'node:process'
 export interface WriteRequest {
   /** Called when all bytes are with the kernel (0), or with a negative errno. */
   oncomplete: ((status: number) => void) | null
+  /** The bytes that libuv writes from until then. */
+  buffer: Buffer | null
 }
 
 /**

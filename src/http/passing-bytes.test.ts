@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { socketPair } from '../../test/support/socket-pair.ts'
 import { waitFor } from '../../test/support/wait.ts'
+import { DirectWrites } from './direct-write.ts'
 import { PassingBytes } from './passing-bytes.ts'
 import { readShared } from './shared-read.ts'
 
@@ -22,8 +23,8 @@ function numbered(bytes: number, seed: number): Buffer {
 }
 
 /** Splices what `from` reads to `to`, with backpressure. */
-function splice(from: Socket, to: Socket): void {
-  const passing = new PassingBytes(to)
+function splice(from: Socket, to: Socket, direct: DirectWrites | null): void {
+  const passing = new PassingBytes(to, direct)
   const onChunk = (chunk: Buffer): void => {
     passing.write('', chunk)
     if (to.writableNeedDrain) from.pause()
@@ -47,13 +48,16 @@ async function collect(socket: Socket, bytes: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-test('streams through several sockets at once arrive as they were sent', async () => {
+test.each([
+  ['through their streams', () => null],
+  ['past their streams', (socket: Socket) => DirectWrites.of(socket)],
+])('bytes of several sockets at once, %s, arrive as they were sent', async (_way, directOf) => {
   // More than the kernel's buffers on the way hold.
   const size = 16_000_000
   const runs = [1, 2, 3].map(async (seed) => {
     const [inner, source] = await pair()
     const [outer, sink] = await pair()
-    splice(inner, outer)
+    splice(inner, outer, directOf(outer))
     const sent = numbered(size, seed * 0x9e3779b1)
     const received = collect(sink, size)
     // Not read for a while: what is written has to wait, in memory that others must not overwrite.

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import type { DirectWrites } from './direct-write.ts'
 import { READ_BUFFER_BYTES, releaseBuffer, spareBuffer } from './read-buffers.ts'
 import { isLendable, isVolatile, lendBuffer } from './shared-read.ts'
 
@@ -12,11 +13,14 @@ const LARGE_COPY_BYTES = READ_BUFFER_BYTES / 2
  */
 export class PassingBytes {
   readonly #stream: Writable
+  readonly #direct: DirectWrites | null
   /** Read buffers that the stream still writes from, or null. At most what backpressure lets through. */
   #lent: Buffer[] | null = null
 
-  constructor(stream: Writable) {
+  /** `direct`: a way past the stream, for writes without `onWritten`. */
+  constructor(stream: Writable, direct: DirectWrites | null = null) {
     this.#stream = stream
+    this.#direct = direct
   }
 
   /** Writes `text` (latin1, may be empty) and `chunk` as one; `onWritten` as in stream.write. */
@@ -33,6 +37,18 @@ export class PassingBytes {
         bytes = copy.subarray(0, chunk.copy(copy))
       } else bytes = Buffer.from(chunk)
     }
+    if (onWritten !== undefined || this.#direct?.writeBytes(text, bytes) !== true) {
+      this.#write(text, bytes, onWritten)
+    }
+    if (stream.writableLength === 0) {
+      if (copy !== null) releaseBuffer(copy)
+    } else if (copy !== null) this.#keep(copy)
+    else if (lendable) this.#keep(lendBuffer())
+  }
+
+  /** Through the stream, as one write. */
+  #write(text: string, bytes: Buffer, onWritten?: (error?: Error | null) => void): void {
+    const stream = this.#stream
     if (text === '') stream.write(bytes, onWritten)
     else {
       stream.cork()
@@ -40,10 +56,6 @@ export class PassingBytes {
       stream.write(bytes, onWritten)
       stream.uncork()
     }
-    if (stream.writableLength === 0) {
-      if (copy !== null) releaseBuffer(copy)
-    } else if (copy !== null) this.#keep(copy)
-    else if (lendable) this.#keep(lendBuffer())
   }
 
   /** Gives back what was lent once the stream holds nothing any more. */

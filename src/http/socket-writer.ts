@@ -24,8 +24,8 @@ export class SocketWriter {
 
   constructor(socket: Socket) {
     this.#socket = socket
-    this.#passing = new PassingBytes(socket)
     this.#direct = DirectWrites.of(socket)
+    this.#passing = new PassingBytes(socket, this.#direct)
   }
 
   get pending(): boolean {

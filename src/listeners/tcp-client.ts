@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { AcceptedPeer } from '../http/accepted-peer.ts'
+import { DirectWrites } from '../http/direct-write.ts'
 import { PassingBytes } from '../http/passing-bytes.ts'
 import { pausedReads } from '../http/paused-reads.ts'
 import { readShared, takeReads } from '../http/shared-read.ts'
@@ -23,7 +24,7 @@ export class TcpClient implements TcpDownstream {
     connection: DownstreamConnection = new AcceptedPeer(socket, null, announcedPeer(socket)),
   ) {
     this.#socket = socket
-    this.#passing = new PassingBytes(socket)
+    this.#passing = new PassingBytes(socket, DirectWrites.of(socket))
     this.#handler = null
     this.#ended = false
     this.connection = connection
