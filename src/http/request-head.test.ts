@@ -4,7 +4,7 @@ import { HeadReader } from './head-reader.ts'
 import { HttpSettings } from './http-settings.ts'
 import { Refusal } from './refusal.ts'
 import { Request, UNKNOWN_LENGTH } from './request.ts'
-import { RequestHeadParser } from './request-head.ts'
+import { hasForbiddenControl, RequestHeadParser } from './request-head.ts'
 
 const STRICT = new HttpSettings()
 const LENIENT = new HttpSettings({ acceptHttp10: true, underscoreNames: 'allow' })
@@ -368,6 +368,30 @@ describe('properties', () => {
         if (named) expect(outcome.headers.has('x-b')).toBe(false)
       }),
       { numRuns: 2000 },
+    )
+  })
+
+  test('controls are forbidden but tab and CRLF, whose halves are never alone', () => {
+    const piece = fc.constantFrom(
+      'a',
+      '\t',
+      '\r',
+      '\n',
+      '\r\n',
+      '\0',
+      '\x1f',
+      '\x7f',
+      '\x80',
+      '\xff',
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const text = pieces.join('')
+        const rest = text.replaceAll('\r\n', '')
+        const forbidden = [...rest].some((it) => (it < ' ' && it !== '\t') || it === '\x7f')
+        expect(hasForbiddenControl(text)).toBe(forbidden)
+      }),
+      { numRuns: 5000 },
     )
   })
 })

@@ -12,16 +12,13 @@ import { Request, UNKNOWN_LENGTH, type HttpProtocol } from './request.ts'
 import { readSpellings } from './spellings.ts'
 import { parseTarget } from './target.ts'
 
-/** Any control but CR, LF and tab, or a CR that ends no line. LF without CR never gets this far. */
+/** Any control but CR, LF and tab, or CR and LF without each other. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/
-
-/** Every LF follows a CR. */
-const BARE_LF = /(?:^|[^\r])\n/
+const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\n(?<!\r\n)/
 
 /** True when `text` holds a control character or a line end that no message head may hold. */
 export function hasForbiddenControl(text: string): boolean {
-  return FORBIDDEN.test(text) || BARE_LF.test(text)
+  return FORBIDDEN.test(text)
 }
 
 /**
@@ -56,7 +53,7 @@ export class RequestHeadParser {
     const methodEnd = head.indexOf(' ')
     const targetEnd = head.indexOf(' ', methodEnd + 1)
     if (methodEnd === -1 || targetEnd === -1 || targetEnd > lineEnd) return refusals.BAD_START_LINE
-    const method = knownMethod(head.slice(0, methodEnd))
+    const method = knownMethod(head, methodEnd)
     if (method === null) return refusals.BAD_START_LINE
     const protocol = readVersion(head, targetEnd + 1, lineEnd)
     if (protocol instanceof Refusal) return protocol
@@ -146,7 +143,9 @@ const METHODS: ReadonlyMap<string, string> = new Map(
   ]),
 )
 
-function knownMethod(raw: string): string | null {
+function knownMethod(head: string, end: number): string | null {
+  if (head.startsWith('GET ')) return 'GET'
+  const raw = head.slice(0, end)
   return METHODS.get(raw) ?? (isMethod(raw) ? raw : null)
 }
 
