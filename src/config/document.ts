@@ -1,6 +1,7 @@
 import { Lexer, LineCounter, parseDocument as parseYaml, type YAMLError } from 'yaml'
 import { splitDocuments, type DocumentText } from './document-text.ts'
 import { NodeReader, type NodeFinding } from './node-value.ts'
+import { openBracket, type OpenBracket } from './open-bracket.ts'
 import { columnOf, lineOf, type PositionTree } from './position-tree.ts'
 import { type Problem, unplacedProblem } from './problems.ts'
 import { findMissingSpace, findSlips } from './syntax-slips.ts'
@@ -139,16 +140,28 @@ function syntaxProblems(
     return { ...problem, file, line: line + part.line - 1, column }
   })
   if (slips.some((slip) => slip.line <= at.line + 1)) return withExtent(problems, part)
-  for (const error of errors.slice(0, MAX_SYNTAX_ERRORS)) {
-    const { line, col } = lines.linePos(error.pos[0])
-    problems.push({
-      ...explainSyntax(error, quoteText),
-      file,
-      line: line + part.line - 1,
-      column: col,
-    })
+  const add = (problem: Problem, offset: number): void => {
+    const { line, col } = lines.linePos(offset)
+    problems.push({ ...problem, file, line: line + part.line - 1, column: col })
+  }
+  const bracket = first?.message.startsWith('Flow ') ? openBracket(part.text, first.pos[0]) : null
+  if (bracket !== null) add(explainBracket(bracket), bracket.at)
+  else {
+    for (const error of errors.slice(0, MAX_SYNTAX_ERRORS)) {
+      add(explainSyntax(error, quoteText), error.pos[0])
+    }
   }
   return withExtent(problems, part)
+}
+
+/** Whatever else the parser complains of comes from it. */
+function explainBracket({ opening, closing }: OpenBracket): Problem {
+  return unplacedProblem(
+    'error',
+    'open-bracket',
+    `\`${opening}\` is not closed`,
+    `close it with \`${closing}\`; lines between the two are indented more than the key`,
+  )
 }
 
 /** The first problem says how much of the file is left out. */

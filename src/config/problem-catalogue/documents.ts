@@ -13,6 +13,7 @@ export const documentProblems: Catalogue = {
   'document-too-deep': error('Mappings and lists nest too deep.', 'Write it simpler.'),
   syntax: error('The text is not YAML.', 'Correct it at the line and column given.'),
   'bad-indent': error('A line is not indented like its siblings.', 'Line it up with them.'),
+  'open-bracket': error('A [ or { is not closed.', 'Close it.'),
   'tab-indent': error('A line is indented with a tab.', 'Use spaces.'),
   'trailing-tab': info('A line ends in a tab.', 'Delete the tab.'),
   'missing-colon': error('A field without its colon: "name http".', 'Write "name: http".'),
