@@ -16,8 +16,8 @@ import { type TlsFiles, writeTlsFiles } from './scenario.ts'
  * Well-behaved clients while others attack: slow heads, slow bodies and slow readers, HTTP/2 rapid
  * reset, and new connections without end, all at once and from other loopback addresses. The gateway
  * has one core, everything else the other. Each round measures undisturbed, then while the attack is
- * new, which is when the engine compiles what nobody ran before, then while it goes on. The last is
- * what is judged.
+ * new, which is when the engine compiles what nobody ran before, then while it goes on. Undisturbed
+ * takes as long as the second: of eight seconds, p99 was 2.2 ms in one round and 5.5 in the next.
  *
  *   node loadtest/hostile-mix.ts [--rounds 3] [--seconds 8] [--first-seconds 30] [--slow 200]
  *                                [--resetters 1] [--new 2000] [--new-tls 100]
@@ -111,7 +111,7 @@ async function runRound(round: number, backendPort: number, tls: TlsFiles): Prom
   let attackers: ChildProcess | null = null
   try {
     await measure(WARM_UP_SECONDS)
-    const calm = await measure(seconds)
+    const calm = await measure(Math.max(seconds, firstSeconds))
     attackers = fork(join(import.meta.dirname, 'hostile-clients.ts'))
     const order: AttackOrder = {
       plainPort,
@@ -173,7 +173,8 @@ function report(
     const errors = [first, second, third].flatMap((result) => result.errors)
     for (const error of new Set(errors)) console.log(`error: ${error}`)
     const judged = name !== CONTROL_NAME
-    if (errors.length > 0 || (judged && ratioOf(third) > MAX_RATIO)) good = false
+    const worst = Math.max(ratioOf(second), ratioOf(third))
+    if (errors.length > 0 || (judged && worst > MAX_RATIO)) good = false
   })
   return good
 }
