@@ -70,7 +70,8 @@ test('long text, and a socket whose timer a write moves, are left to the stream'
   expect(writes.write('x')).toBe(true)
 })
 
-test('what the kernel does not take waits in the stream, and everything arrives in order', async () => {
+/** Five times: what `write` leaves waiting and returns, then the other side reads. All arrives in order. */
+async function inRounds(write: (socket: Socket, writes: DirectWrites) => string): Promise<void> {
   const [ours, theirs] = await pair()
   const writes = writesOf(ours)
   let drained = 0
@@ -79,21 +80,28 @@ test('what the kernel does not take waits in the stream, and everything arrives 
   let sent = ''
   for (let round = 1; round <= 5; round++) {
     theirs.pause()
-    sent += fill(ours, writes)
-    // Behind bytes that wait, only the stream may write.
-    expect(writes.write('early')).toBe(false)
-    while (!ours.writableNeedDrain) {
-      const text = `stream ${round};`.repeat(500)
-      ours.write(text, 'latin1')
-      sent += text
-    }
+    sent += write(ours, writes)
     theirs.resume()
     await waitFor('drain', () => drained === round)
     expect(ours.writableLength).toBe(0)
   }
   ours.end()
   await waitFor('the end', () => seen.ended)
-  expect(seen.text).toBe(sent)
+  expect(seen.text === sent).toBe(true)
+}
+
+test('what the kernel does not take waits in the stream, and everything arrives in order', async () => {
+  await inRounds((socket, writes) => {
+    let sent = fill(socket, writes)
+    // Behind bytes that wait, only the stream may write.
+    expect(writes.write('early')).toBe(false)
+    for (let i = 0; !socket.writableNeedDrain; i++) {
+      const text = `stream ${i};`.repeat(500)
+      socket.write(text, 'latin1')
+      sent += text
+    }
+    return sent
+  })
 })
 
 /** More than a stream takes without asking for a 'drain'. */
@@ -115,29 +123,18 @@ test('a chunk that the kernel takes at once leaves nothing behind in the stream,
 })
 
 test.each(['', 'head of '])('chunks that wait behind %j arrive in order', async (head) => {
-  const [ours, theirs] = await pair()
-  const writes = writesOf(ours)
-  let drained = 0
-  ours.on('drain', () => drained++)
-  const seen = listen(theirs)
-  let sent = ''
-  for (let round = 1; round <= 5; round++) {
-    theirs.pause()
-    for (let i = 0; ours.writableLength === 0; i++) {
-      const chunk = Buffer.alloc(CHUNK_BYTES + i, String.fromCharCode(0x61 + ((round + i) % 26)))
+  await inRounds((socket, writes) => {
+    let sent = ''
+    for (let i = 0; socket.writableLength === 0; i++) {
+      const chunk = Buffer.alloc(CHUNK_BYTES + i, String.fromCharCode(0x61 + (i % 26)))
       if (!writes.writeBytes(head, chunk)) throw new Error('refused before the kernel was full')
       sent += head + chunk.toString('latin1')
     }
     // The stream asks for a drain, as if it had been written to, and only it may write now.
-    expect(ours.writableNeedDrain).toBe(true)
+    expect(socket.writableNeedDrain).toBe(true)
     expect(writes.writeBytes(head, Buffer.alloc(1))).toBe(false)
-    theirs.resume()
-    await waitFor('drain', () => drained === round)
-    expect(ours.writableLength).toBe(0)
-  }
-  ours.end()
-  await waitFor('the end', () => seen.ended)
-  expect(seen.text === sent).toBe(true)
+    return sent
+  })
 })
 
 test('end() behind text that waits: the text first', async () => {
