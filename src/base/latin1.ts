@@ -31,3 +31,8 @@ export function encodeUnsafe(bytes: string): string {
     (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   )
 }
+
+/** A string of its own: a part of a larger one would keep all of that alive. latin1. */
+export function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}

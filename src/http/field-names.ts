@@ -1,3 +1,4 @@
+import { copyOf } from '../base/latin1.ts'
 import { isToken } from './field-syntax.ts'
 
 /** What the codec does with a field. Small integers: switched on once per field line. */
@@ -112,11 +113,6 @@ export class FieldNameCache {
     this.#names.set(copyOf(raw), name)
     return name
   }
-}
-
-/** A sliced string would keep the whole head it came from alive. */
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Field names are the same for every connection of the process. */

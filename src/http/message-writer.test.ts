@@ -59,10 +59,21 @@ describe('line starts', () => {
   test('stay few, whatever names come', () => {
     const starts = new LineStarts()
     for (let i = 0; i < 5_000; i++) expect(starts.of(`x-${i}`)).toBe(`x-${i}: `)
-    expect(starts.size).toBeLessThanOrEqual(512)
+    expect(starts.size).toBe(512)
+  })
+
+  test('of long names are not kept', () => {
+    const starts = new LineStarts()
     const long = 'x'.repeat(1_000)
-    const size = starts.size
     expect(starts.of(long)).toBe(`${long}: `)
-    expect(starts.size).toBe(size)
+    expect(starts.size).toBe(0)
+  })
+
+  test('begin again after many names that found no place', () => {
+    const starts = new LineStarts()
+    for (let i = 0; i < 512 + 65_535; i++) starts.of(`x-${i}`)
+    expect(starts.size).toBe(512)
+    expect(starts.of('x-late')).toBe('x-late: ')
+    expect(starts.size).toBe(1)
   })
 })
