@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { LineStarts } from './line-starts.ts'
 import { invariants, isSafeWord, writeFields } from './message-writer.ts'
 
 test('fields are written in order, as they are', () => {
@@ -53,27 +52,4 @@ test('a word passes exactly when no character is a blank, a control or beyond la
       expect(isSafeWord(units.join(''))).toBe(safe && units.length > 0)
     }),
   )
-})
-
-describe('line starts', () => {
-  test('stay few, whatever names come', () => {
-    const starts = new LineStarts()
-    for (let i = 0; i < 5_000; i++) expect(starts.of(`x-${i}`)).toBe(`x-${i}: `)
-    expect(starts.size).toBe(512)
-  })
-
-  test('of long names are not kept', () => {
-    const starts = new LineStarts()
-    const long = 'x'.repeat(1_000)
-    expect(starts.of(long)).toBe(`${long}: `)
-    expect(starts.size).toBe(0)
-  })
-
-  test('begin again after many names that found no place', () => {
-    const starts = new LineStarts()
-    for (let i = 0; i < 512 + 65_535; i++) starts.of(`x-${i}`)
-    expect(starts.size).toBe(512)
-    expect(starts.of('x-late')).toBe('x-late: ')
-    expect(starts.size).toBe(1)
-  })
 })

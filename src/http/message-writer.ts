@@ -1,9 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { lineStarts } from './line-starts.ts'
+import { fieldLines } from './field-lines.ts'
 
-/** Any control but tab, and what latin1 has not. */
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const UNSAFE_VALUE = /[\0-\x08\x0a-\x1f\x7f\u0100-\uffff]/
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_WORD = /[\0-\x20\x7f\u0100-\uffff]/
 
@@ -22,13 +19,12 @@ export const invariants = new InvariantCounter()
 export function writeFields(fields: readonly string[]): string | null {
   let out = ''
   for (let i = 0; i < fields.length; i += 2) {
-    const start = lineStarts.of(fields[i]!)
-    const value = fields[i + 1]!
-    if (start === null || UNSAFE_VALUE.test(value)) {
+    const line = fieldLines.of(fields[i]!, fields[i + 1]!)
+    if (line === null) {
       invariants.violations++
       return null
     }
-    out += `${start}${value}\r\n`
+    out += line
   }
   return out
 }

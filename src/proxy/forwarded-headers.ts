@@ -149,7 +149,8 @@ function dropOwned(headers: Headers, keepsHost: boolean, keepsCert: boolean): vo
     }
     kept += 2
   }
-  fields.length = kept
+  // Setting a length calls into the engine even when it stays.
+  if (kept < fields.length) fields.length = kept
 }
 
 /** `element` is null where the gateway says nothing of its own. */
