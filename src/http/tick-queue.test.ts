@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { turnClock } from '../base/clock.ts'
 import { TickQueue, type Ticked } from './tick-queue.ts'
 
@@ -26,6 +26,31 @@ afterEach(() => {
 })
 
 const nextTick = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
+const endOfIteration = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A turn that schedules one item. */
+function turn(own: TickQueue, name: string): void {
+  own.beginTurn()
+  own.schedule(new Item(name))
+  own.endTurn()
+}
+
+/** Time goes by and nothing happens. */
+function pass(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
+/** A queue whose latest iteration had many turns. */
+async function busyQueue(): Promise<TickQueue> {
+  const busy = new TickQueue()
+  for (let i = 0; i < 2 * 64; i++) {
+    busy.beginTurn()
+    busy.endTurn()
+  }
+  await endOfIteration()
+  return busy
+}
 
 test('outside of a turn the queue is served behind the callback, each item once', async () => {
   const item = new Item('a')
@@ -71,11 +96,106 @@ test('an item that throws does not leave the queue without service', async () =>
   expect(served.splice(0)).toEqual(['fails', 'late', 'later'])
 })
 
+describe('in a busy loop', () => {
+  test('an iteration with few turns does not make it busy', async () => {
+    const calm = new TickQueue()
+    for (let i = 0; i < 3 * 64; i++) {
+      turn(calm, `${i}`)
+      expect(served.splice(0)).toEqual([`${i}`])
+      await endOfIteration()
+    }
+  })
+
+  test('what is scheduled waits for the end of the iteration', async () => {
+    const busy = await busyQueue()
+    turn(busy, 'a')
+    turn(busy, 'b')
+    busy.schedule(new Item('outside'))
+    await nextTick()
+    expect(served).toEqual([])
+    await endOfIteration()
+    expect(served.splice(0)).toEqual(['a', 'b', 'outside'])
+  })
+
+  test('it is calm again after an iteration with few turns', async () => {
+    const busy = await busyQueue()
+    turn(busy, 'a')
+    await endOfIteration()
+    turn(busy, 'b')
+    expect(served.splice(0)).toEqual(['a', 'b'])
+  })
+
+  test('it stays busy with many turns in each', async () => {
+    const busy = await busyQueue()
+    for (let i = 0; i < 5; i++) {
+      for (const name of ['a', 'b', 'c', 'd']) turn(busy, name)
+      expect(served).toEqual([])
+      await endOfIteration()
+      expect(served.splice(0)).toEqual(['a', 'b', 'c', 'd'])
+    }
+  })
+
+  test('nothing waits long for other turns', async () => {
+    const busy = await busyQueue()
+    turn(busy, 'a')
+    pass(1)
+    expect(served).toEqual([])
+    turn(busy, 'b')
+    expect(served.splice(0)).toEqual(['a', 'b'])
+    turn(busy, 'c')
+    expect(served).toEqual([])
+    await endOfIteration()
+    expect(served.splice(0)).toEqual(['c'])
+  })
+
+  test('all are served at one time, which is that moment', async () => {
+    const busy = await busyQueue()
+    const times: number[] = []
+    const began = performance.now()
+    busy.beginTurn()
+    for (let i = 0; i < 2; i++)
+      busy.schedule(
+        new Item('a', () => {
+          times.push(turnClock.now())
+          pass(1)
+        }),
+      )
+    busy.endTurn()
+    await endOfIteration()
+    expect(served.splice(0)).toEqual(['a', 'a'])
+    expect(times[0]).toBeGreaterThan(began)
+    expect(times[1]).toBe(times[0])
+    expect(turnClock.now()).toBeGreaterThan(times[0]! + 1)
+  })
+
+  test('one that throws does not leave the others without service', async () => {
+    const errors: unknown[] = []
+    const busy = await busyQueue()
+    const fails = new Item('fails', () => {
+      throw new Error('a bug')
+    })
+    busy.beginTurn()
+    busy.schedule(fails)
+    busy.schedule(new Item('other'))
+    pass(1)
+    busy.endTurn()
+    busy.beginTurn()
+    pass(1)
+    try {
+      busy.endTurn()
+    } catch (error) {
+      errors.push(error)
+    }
+    await nextTick()
+    expect(errors).toEqual([new Error('a bug')])
+    expect(served.splice(0)).toEqual(['fails', 'other'])
+  })
+})
+
 test('time stands still within a turn', () => {
   queue.beginTurn()
   const began = turnClock.now()
-  const until = performance.now() + 2
-  while (performance.now() < until);
+  pass(2)
   expect(turnClock.now()).toBe(began)
   queue.endTurn()
   expect(turnClock.now()).toBeGreaterThan(began)

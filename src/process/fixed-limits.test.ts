@@ -56,6 +56,7 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/response-head.ts MAX_KEEP_ALIVE_MS': GRAMMAR,
   'http/socket-writer.ts MAX_TEXT': 'when text is written in two pieces',
   'http/tick-queue.ts KEPT_PLACES': CACHE,
+  'http/tick-queue.ts MAX_WAIT_MS': 'how many writes a busy loop does together',
   'http/timer-wheel.ts MAX_STEPS': 'effort of one tick',
   'listeners/connection-gate.ts MAX_RESERVED_PART': PART,
   'listeners/proxy-protocol-header.ts MAX_V1_BYTES': GRAMMAR,

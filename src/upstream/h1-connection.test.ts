@@ -89,6 +89,7 @@ class Owner implements ConnectionOwner {
 interface Bench {
   readonly backend: RawServer
   readonly connection: H1Connection
+  readonly socket: Socket
   readonly owner: Owner
   /** What the backend read. */
   received(): string
@@ -139,6 +140,7 @@ async function startBench(
   return {
     backend,
     connection,
+    socket,
     owner,
     received: () => received,
     start(overrides = {}, prepare = () => {}) {
@@ -505,6 +507,23 @@ describe('hostile and broken backends', () => {
     expect(bench.owner).toMatchObject({ idle: 1, closed: 0 })
     await waitFor('the close', () => bench.owner.closed === 1)
     expect(bench.connection.idle).toBe(false)
+  })
+
+  test('bytes that come before a request is sent are no answer to it', async () => {
+    const bench = await startBench(answering(OK))
+    await finished(bench.start())
+    const sent = bench.received()
+    const attempt = bench.start()
+    bench.socket.emit('data', Buffer.from(OK))
+    expect(attempt.failure).toMatchObject({
+      type: 'reset-before-headers',
+      retryable: 'if-reused',
+      flag: 'UC',
+    })
+    expect(attempt.counts).toEqual(['start', 'failure:reset-before-headers', 'end'])
+    await waitFor('the close', () => bench.backend.sockets[0]!.readableEnded)
+    expect(bench.received()).toBe(sent)
+    expect(bench.owner).toMatchObject({ idle: 1, closed: 1 })
   })
 
   test('a backend that closes an idle connection is noticed', async () => {

@@ -34,6 +34,8 @@ const BODY = 2
 const UNTIL_CLOSE = 3
 const TUNNEL = 4
 const CLOSED = 5
+/** A request was taken, and waits to be sent. */
+const UNSENT = 6
 
 /**
  * One connection to a backend that speaks HTTP/1.1: one request at a time, never pipelined. Any
@@ -104,7 +106,7 @@ export class H1Connection implements Ticked {
     this.requests++
     const stream = new H1Stream(this, this.#writer, request, handler, observer)
     this.#stream = stream
-    this.#state = HEAD
+    this.#state = UNSENT
     this.#informational = 0
     this.#informationalBytes = 0
     this.#receivedBytes = false
@@ -116,9 +118,7 @@ export class H1Connection implements Ticked {
       return stream
     }
     this.#writer.text(head)
-    // A head with a body waits for the first chunk: both leave in one write.
-    if (stream.requestEnded) this.#writer.flush()
-    else this.schedule()
+    this.schedule()
     handler.onUpstreamReady(stream)
     return stream
   }
@@ -147,8 +147,8 @@ export class H1Connection implements Ticked {
           this.#deliver(chunk, at, chunk.length)
           return
         default:
-          // Bytes that belong to no request: another client's answer, or an attack on it.
-          this.#destroy()
+          // Bytes that belong to no request that was sent: another client's answer, or an attack on it.
+          this.#fail(closedBeforeHead(null, false))
           return
       }
     }
@@ -242,6 +242,7 @@ export class H1Connection implements Ticked {
     const reusable =
       !surplus &&
       stream.requestEnded &&
+      !this.#writer.pending &&
       this.#socket.writableLength === 0 &&
       !this.#parser.closes &&
       this.#parser.keepAliveMs !== 0 &&
@@ -287,6 +288,7 @@ export class H1Connection implements Ticked {
 
   onTick(): void {
     this.#writer.flush()
+    if (this.#state === UNSENT) this.#state = HEAD
     if (this.#outputEnded && !this.#socket.writableEnded) {
       this.#socket.end()
       this.#endTunnelIfDone()
@@ -367,7 +369,7 @@ export class H1Connection implements Ticked {
   }
 
   #closedFailure(cause: unknown): UpstreamFailure {
-    return this.#state === HEAD
+    return this.#state === HEAD || this.#state === UNSENT
       ? closedBeforeHead(cause, this.#receivedBytes)
       : closedWithinBody(cause)
   }
