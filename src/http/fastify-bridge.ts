@@ -164,7 +164,7 @@ export class FastifyBridge implements AnswerWatcher {
       return
     }
     facade.forward()
-    reply.hijack()
+    // No hijack: only hooks would ask whether the reply was sent.
     this.#give(facade.exchange)
   }
 

@@ -37,16 +37,18 @@ const MAX_PARAM_LENGTH = 65_536
  */
 export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFastify {
   const bridge = new FastifyBridge(options)
+  const plugins = options.plugins ?? []
   const instance = fastify({
     serverFactory: bridge.factory,
     logger: false,
     return503OnClosing: false,
+    // Only a plugin can ask for `request.id`.
+    ...(plugins.length === 0 && { genReqId: noId }),
     routerOptions: {
       querystringParser: bridge.querystringParser,
       maxParamLength: MAX_PARAM_LENGTH,
     },
   })
-  const plugins = options.plugins ?? []
   bridge.hasPlugins = plugins.length > 0
   if (bridge.hasPlugins) loadPlugins(instance, bridge, plugins)
   else instance.get(EXCHANGE_PATH, { exposeHeadRoute: false }, bridge.handler)
@@ -60,6 +62,10 @@ export function createGatewayFastify(options: GatewayFastifyOptions): GatewayFas
       await instance.close()
     },
   }
+}
+
+function noId(): string {
+  return ''
 }
 
 function loadPlugins(
