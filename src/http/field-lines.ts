@@ -12,8 +12,8 @@ const MISSES_UNTIL_OTHER = 64
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_NAME = /[\0-\x20:\x7f-\uffff]/
 const FRAMING = /^(?:connection|content-length|host|transfer-encoding|upgrade)$/i
-/** Their values stay in no table. */
-const SECRET = /^(?:authorization|cookie|proxy-authorization|set-cookie)$/i
+/** Names of secrets, to which no table holds on. */
+const SECRET = /auth|cookie|credential|key|pass|secret|session|signature|token/i
 /** Any control but tab, and what latin1 has not. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_VALUE = /[\0-\x08\x0a-\x1f\x7f\u0100-\uffff]/
