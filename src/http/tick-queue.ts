@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { turnClock } from '../base/clock.ts'
+import { turnClock, type TurnClock } from '../base/clock.ts'
 import { LoopWatch } from './loop-watch.ts'
 
 /** Something that wants to act once, after the current callback has run. */
@@ -31,9 +31,11 @@ export class TickQueue {
   #inTurn = false
   /** When the first of those that wait was scheduled; kept in a busy loop. */
   #waitsSinceMs = 0
+  readonly #clock: TurnClock
   readonly #loop: LoopWatch
 
-  constructor() {
+  constructor(clock: TurnClock = turnClock) {
+    this.#clock = clock
     this.#loop = new LoopWatch(this.#serveAtOneTime)
   }
 
@@ -58,7 +60,7 @@ export class TickQueue {
   beginTurn(): void {
     // What waits already is served as it was promised.
     this.#inTurn = this.#length === 0
-    turnClock.beginTurn()
+    this.#clock.beginTurn()
     this.#loop.countTurn()
   }
 
@@ -67,28 +69,28 @@ export class TickQueue {
       if (this.#loop.isBusy ? this.#waitedLong() : this.#inTurn) this.#serve()
     } finally {
       this.#inTurn = false
-      turnClock.endTurn()
+      this.#clock.endTurn()
     }
   }
 
   /** Sees to it that the first that waits is served. */
   #promise(): void {
     if (this.#loop.isBusy) {
-      this.#waitsSinceMs = turnClock.now()
+      this.#waitsSinceMs = this.#clock.now()
       this.#loop.askForEnd()
     } else if (!this.#inTurn) process.nextTick(this.#serve)
   }
 
   #waitedLong(): boolean {
-    return this.#length > 0 && turnClock.now() - this.#waitsSinceMs > MAX_WAIT_MS
+    return this.#length > 0 && this.#clock.now() - this.#waitsSinceMs > MAX_WAIT_MS
   }
 
   readonly #serveAtOneTime = (): void => {
-    turnClock.beginTurn()
+    this.#clock.beginTurn()
     try {
       this.#serve()
     } finally {
-      turnClock.endTurn()
+      this.#clock.endTurn()
     }
   }
 
