@@ -36,7 +36,7 @@ export class TickQueue {
 
   constructor(clock: TurnClock = turnClock) {
     this.#clock = clock
-    this.#loop = new LoopWatch(this.#serveAtOneTime)
+    this.#loop = new LoopWatch(this.#serve)
   }
 
   /** What is scheduled now waits for the end of the iteration of the event loop. */
@@ -85,16 +85,17 @@ export class TickQueue {
     return this.#length > 0 && this.#clock.now() - this.#waitsSinceMs > MAX_WAIT_MS
   }
 
-  readonly #serveAtOneTime = (): void => {
+  /** All at one time, that of now: what took long before counts. */
+  readonly #serve = (): void => {
     this.#clock.beginTurn()
     try {
-      this.#serve()
+      this.#serveEach()
     } finally {
       this.#clock.endTurn()
     }
   }
 
-  readonly #serve = (): void => {
+  #serveEach(): void {
     const items = this.#items
     try {
       while (this.#next < this.#length) {

@@ -1,3 +1,4 @@
+import { turnClock } from '../base/clock.ts'
 import type { Exchange } from './exchange.ts'
 import { endTries } from './retry.ts'
 
@@ -8,8 +9,7 @@ export function endExchange(exchange: Exchange): void {
   if (exchange.attempt !== null && open) exchange.attempt.abort()
   exchange.waiter?.exchangeEnded()
   exchange.waiter = null
-  // The clock itself: what took long within this turn counts.
-  exchange.endedMonotonicMs = performance.now()
+  exchange.endedMonotonicMs = turnClock.now()
   exchange.runtime.observer?.onExchangeEnd(exchange)
   exchange.attempt = null
   exchange.stream = null
