@@ -34,7 +34,7 @@ type NodeHandler = (request: FastifyRequestFacade, reply: FastifyReplyFacade) =>
  * Path of the catch-all route. The router only ever sees this one, with method GET, unless a plugin
  * has routes of its own: targets that a router would decode, refuse or not know cannot confuse it.
  */
-export const EXCHANGE_PATH = '/.tidegate/exchange'
+export const EXCHANGE_PATH = '/.tidegate'
 export const ROUTED_METHOD = 'GET'
 const NO_QUERY: ParsedUrlQuery = Object.freeze(Object.create(null) as ParsedUrlQuery)
 const NO_HEADERS = new Headers()

@@ -24,7 +24,7 @@ describe('without plugins every exchange reaches the proxy', () => {
     ['an escaped slash', 'GET', '/a%2Fb;c=d'],
     ['a long path', 'GET', `/${'long'.repeat(2000)}`],
     ['two slashes', 'GET', '//x'],
-    ['the path of the catch-all', 'GET', '/.tidegate/exchange'],
+    ['the path of the catch-all', 'GET', '/.tidegate'],
     ['a body of odd type', 'POST', '/shop'],
     ['a WebDAV method', 'PROPFIND', '/dav'],
     ['QUERY', 'QUERY', '/q'],

@@ -51,6 +51,17 @@ export class FieldLines {
     return known.lineOf(value)
   }
 
+  /** The lines of `fields` from the index `start` on, or null when there is none of one of them. */
+  all(fields: readonly string[], start: number): string | null {
+    let out = ''
+    for (let i = start; i < fields.length; i += 2) {
+      const line = this.of(fields[i]!, fields[i + 1]!)
+      if (line === null) return null
+      out += line
+    }
+    return out
+  }
+
   #learn(name: string): KnownName | null {
     if (!isSafeName(name)) return null
     if (name.length > MAX_KNOWN_NAME || !this.#hasPlace()) return new KnownName(`${name}: `, false)

@@ -1,3 +1,4 @@
+import type { KeptHead } from './kept-head.ts'
 import type { Spellings } from './spellings.ts'
 
 /**
@@ -10,10 +11,18 @@ export class Headers {
   readonly fields: string[]
   /** How the names were spelled, where that is to be kept; null otherwise. */
   spellings: Spellings | null
+  /** What `fields` began with, when they came so before; null otherwise. */
+  readonly kept: KeptHead | null
 
-  constructor(fields: string[] = []) {
+  constructor(fields: string[] = [], kept: KeptHead | null = null) {
     this.fields = fields
     this.spellings = null
+    this.kept = kept
+  }
+
+  /** Fields that came so before. */
+  static again(kept: KeptHead): Headers {
+    return new Headers(kept.fields.slice(), kept)
   }
 
   /** Number of field lines. */

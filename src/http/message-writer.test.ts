@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { invariants, isSafeWord, writeFields } from './message-writer.ts'
+import { Headers } from './headers.ts'
+import { KeptHead } from './kept-head.ts'
+import { contentLength, invariants, isSafeWord, writeFields } from './message-writer.ts'
 
 test('fields are written in order, as they are', () => {
   const fields = ['x-a', 'one', 'X-B', '', 'x-a', 'tab\tand \xe9\xff']
-  expect(writeFields(fields)).toBe('x-a: one\r\nX-B: \r\nx-a: tab\tand \xe9\xff\r\n')
-  expect(writeFields([])).toBe('')
+  expect(writeFields(new Headers(fields))).toBe('x-a: one\r\nX-B: \r\nx-a: tab\tand \xe9\xff\r\n')
+  expect(writeFields(new Headers([]))).toBe('')
 })
 
 describe('the last check refuses and counts', () => {
@@ -30,7 +32,7 @@ describe('the last check refuses and counts', () => {
   ])('%s', (_what, name, value) => {
     const before = invariants.violations
     for (let again = 0; again < 2; again++)
-      expect(writeFields(['x-good', '1', name, value])).toBe(null)
+      expect(writeFields(new Headers(['x-good', '1', name, value]))).toBe(null)
     expect(invariants.violations).toBe(before + 2)
   })
 })
@@ -39,7 +41,7 @@ test('a value passes exactly when each of its characters may stand in a field', 
   const allowed = (code: number): boolean =>
     code === 0x09 || (code >= 0x20 && code <= 0xff && code !== 0x7f)
   for (let code = 0; code <= 0xffff; code++) {
-    const written = writeFields(['x', `a${String.fromCharCode(code)}`])
+    const written = writeFields(new Headers(['x', `a${String.fromCharCode(code)}`]))
     if ((written !== null) !== allowed(code)) expect.fail(`U+${code.toString(16)}`)
   }
 })
@@ -52,4 +54,46 @@ test('a word passes exactly when no character is a blank, a control or beyond la
       expect(isSafeWord(units.join(''))).toBe(safe && units.length > 0)
     }),
   )
+})
+
+describe('a head that comes again', () => {
+  const name = fc.constantFrom('x-a', 'x-b', 'accept', 'server', 'x c')
+  const value = fc.constantFrom('', 'one', 'two', 'a\nb', 'ü')
+  const fields = fc.array(fc.tuple(name, value), { maxLength: 6 }).map((pairs) => pairs.flat())
+  const change = fc.tuple(fc.constantFrom('set', 'add', 'remove'), name, value)
+
+  function changed(headers: Headers, changes: readonly [string, string, string][]): Headers {
+    for (const [what, n, v] of changes) {
+      if (what === 'set') headers.set(n, v)
+      else if (what === 'add') headers.add(n, v)
+      else headers.remove(n)
+    }
+    return headers
+  }
+
+  test('is written as one that comes for the first time, whatever was changed in it', () => {
+    const changes = fc.array(change, { maxLength: 3 })
+    fc.assert(
+      fc.property(fields, fc.array(changes, { minLength: 1, maxLength: 4 }), (all, turns) => {
+        const kept = new KeptHead(all)
+        for (const turn of turns) {
+          const once = changed(new Headers([...all]), turn)
+          expect(writeFields(changed(Headers.again(kept), turn))).toBe(writeFields(once))
+        }
+      }),
+    )
+  })
+
+  test('and violations are counted each time', () => {
+    const kept = new KeptHead(['x-a', 'a\nb'])
+    const before = invariants.violations
+    for (let i = 0; i < 3; i++) expect(writeFields(Headers.again(kept))).toBe(null)
+    expect(invariants.violations).toBe(before + 3)
+  })
+})
+
+test.each([0, 7, 12, 4_096, 4_097, 1_048_576, 2 ** 40])('content-length of %s', (bytes) => {
+  for (let again = 0; again < 2; again++) {
+    expect(contentLength(bytes)).toBe(`content-length: ${bytes}\r\n`)
+  }
 })

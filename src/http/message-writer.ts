@@ -1,5 +1,10 @@
 import { STATUS_CODES } from 'node:http'
+import { copyOf } from '../base/latin1.ts'
 import { fieldLines } from './field-lines.ts'
+import type { Headers } from './headers.ts'
+
+/** Lengths up to this have their line kept. */
+const MAX_KNOWN_LENGTH = 4_096
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_WORD = /[\0-\x20\x7f\u0100-\uffff]/
@@ -12,21 +17,29 @@ export class InvariantCounter {
 export const invariants = new InvariantCounter()
 
 /**
- * Field lines of `fields` as they go on the wire, or null when a name or value could be read as
+ * Field lines of `headers` as they go on the wire, or null when a name or value could be read as
  * something else: a control, a character beyond latin1 (its low byte could be CR or LF), or a
  * framing field, which only the wire may write.
  */
-export function writeFields(fields: readonly string[]): string | null {
-  let out = ''
-  for (let i = 0; i < fields.length; i += 2) {
-    const line = fieldLines.of(fields[i]!, fields[i + 1]!)
-    if (line === null) {
-      invariants.violations++
-      return null
-    }
-    out += line
-  }
-  return out
+export function writeFields(headers: Headers): string | null {
+  const { fields, kept } = headers
+  const again = kept !== null && kept.begins(fields)
+  const first = again ? kept.lines() : ''
+  const rest = fieldLines.all(fields, again ? kept.fields.length : 0)
+  if (first !== null && rest !== null) return first + rest
+  invariants.violations++
+  return null
+}
+
+const lengthLines: string[] = Array.from({ length: MAX_KNOWN_LENGTH + 1 }, () => '')
+
+/** `content-length: bytes` with its line end. */
+export function contentLength(bytes: number): string {
+  const known = lengthLines[bytes]
+  if (known !== undefined && known !== '') return known
+  const line = copyOf(`content-length: ${bytes}\r\n`)
+  if (known === '') lengthLines[bytes] = line
+  return line
 }
 
 /** Text for a start line: no blank, no control, nothing beyond latin1. */

@@ -26,6 +26,12 @@ export function sharedView(length: number): Buffer {
   return view
 }
 
+/** The first `length` bytes of `chunk`, or null where that would take a new view. */
+export function leadingView(chunk: Buffer, length: number): Buffer | null {
+  if (chunk.length === length) return chunk
+  return chunk.length <= MAX_KEPT_VIEW && views[chunk.length] === chunk ? sharedView(length) : null
+}
+
 /** A buffer for one socket alone, or null when too many have one. */
 export function takeOwnBuffer(): Buffer | null {
   if (owned >= MAX_OWN_BUFFERS) return null

@@ -1,6 +1,5 @@
-import type { Headers } from './headers.ts'
-
 import type { Claims } from '../base/claims.ts'
+import type { Headers } from './headers.ts'
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
 
@@ -75,5 +74,23 @@ export class Request {
     this.redirects = init.redirects ?? false
     this.toProxy = false
     this.claims = null
+  }
+
+  /** The same request once more, with other fields. Only of one that was not routed. */
+  again(headers: Headers): Request {
+    return new Request({
+      protocol: this.protocol,
+      method: this.method,
+      scheme: this.scheme,
+      authority: this.authority,
+      path: this.path,
+      query: this.query,
+      headers,
+      bodyLength: this.bodyLength,
+      upgrade: this.upgrade,
+      expectsContinue: this.expectsContinue,
+      absoluteForm: this.absoluteForm,
+      redirects: this.redirects,
+    })
   }
 }

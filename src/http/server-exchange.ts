@@ -1,6 +1,6 @@
 import type { DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import type { Headers } from './headers.ts'
-import { statusLine, writeFields } from './message-writer.ts'
+import { contentLength, statusLine, writeFields } from './message-writer.ts'
 import { UNKNOWN_LENGTH, type Request } from './request.ts'
 import { respell } from './spellings.ts'
 import type { ServerConnection } from './server-connection.ts'
@@ -78,7 +78,7 @@ export class ServerExchange implements DownstreamExchange {
 
   sendInformational(status: number, headers: Headers): void {
     if (this.headSent || this.ended || this.request.protocol === 'HTTP/1.0') return
-    const fields = writeFields(headers.fields)
+    const fields = writeFields(headers)
     if (fields === null) return
     if (status === 100) this.connection.continueSent = true
     this.#writer.text(`${statusLine(status)}${spelled(fields, headers)}\r\n`)
@@ -87,7 +87,7 @@ export class ServerExchange implements DownstreamExchange {
 
   sendHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean {
     if (this.headSent || this.ended) return true
-    const fields = writeFields(headers.fields)
+    const fields = writeFields(headers)
     if (fields === null) {
       this.#answerInvariant()
       return true
@@ -153,7 +153,7 @@ export class ServerExchange implements DownstreamExchange {
 
   sendTunnelHead(status: number, headers: Headers): void {
     if (this.headSent || this.ended) return
-    const fields = writeFields(headers.fields)
+    const fields = writeFields(headers)
     if (fields === null) {
       this.#answerInvariant()
       return
@@ -198,13 +198,13 @@ export class ServerExchange implements DownstreamExchange {
     this.#mode = NO_BODY
     if (status === 204) return ''
     if (this.request.method === 'HEAD' || status === 304) {
-      return bodyLength > 0 ? `content-length: ${bodyLength}\r\n` : ''
+      return bodyLength > 0 ? contentLength(bodyLength) : ''
     }
-    if (last || bodyLength === 0) return 'content-length: 0\r\n'
+    if (last || bodyLength === 0) return contentLength(0)
     if (bodyLength !== UNKNOWN_LENGTH) {
       this.#mode = FIXED
       this.#remaining = bodyLength
-      return `content-length: ${bodyLength}\r\n`
+      return contentLength(bodyLength)
     }
     if (this.request.protocol === 'HTTP/1.0') {
       this.#mode = UNTIL_CLOSE
@@ -218,7 +218,7 @@ export class ServerExchange implements DownstreamExchange {
   #lastChunk(trailers: Headers | null): string {
     const wanted = this.#wantsTrailers || this.#headers!.has('trailer')
     if (trailers === null || !wanted) return '0\r\n\r\n'
-    return `0\r\n${writeFields(trailers.fields) ?? ''}\r\n`
+    return `0\r\n${writeFields(trailers) ?? ''}\r\n`
   }
 
   #complete(): void {

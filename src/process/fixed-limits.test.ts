@@ -52,6 +52,7 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/h2-fields.ts MAX_LENGTH_DIGITS': 'content-length-digits, of HTTP/2',
   'http/h2-flood-memory.ts MAX_HALVINGS': PART,
   'http/h2-server.ts MAX_SWEEP_MS': 'how exact timers of HTTP/2 are',
+  'http/message-writer.ts MAX_KNOWN_LENGTH': CACHE,
   'http/read-buffers.ts MAX_KEPT_VIEW': CACHE,
   'http/response-head.ts MAX_KEEP_ALIVE_MS': GRAMMAR,
   'http/socket-writer.ts MAX_TEXT': 'when text is written in two pieces',

@@ -113,7 +113,7 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed(
     'remembered-head',
     MAX_REMEMBERED,
-    'Characters of the longest head that a connection remembers, in case the next one repeats its fields.',
+    'Characters of the longest head that a connection remembers, in case the next one repeats it.',
   ),
   fixed(
     'early-tcp-bytes',

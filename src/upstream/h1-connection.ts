@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { BodyReader } from '../http/body-reader.ts'
 import type { Headers } from '../http/headers.ts'
-import { HeadReader } from '../http/head-reader.ts'
-import { CLOSE_DELIMITED, FIXED_LENGTH, ResponseHeadParser } from '../http/response-head.ts'
+import { CLOSE_DELIMITED, FIXED_LENGTH } from '../http/response-head.ts'
+import { ResponseReader } from '../http/response-reader.ts'
 import { readShared } from '../http/shared-read.ts'
 import { strip } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
@@ -55,8 +55,7 @@ export class H1Connection implements Ticked {
   readonly #settings: H1Settings
   readonly #owner: ConnectionOwner
   readonly #writer: SocketWriter
-  readonly #reader: HeadReader
-  readonly #parser: ResponseHeadParser
+  readonly #reader: ResponseReader
   readonly #body: BodyReader
   #stream: H1Stream | null = null
   #state = IDLE
@@ -75,8 +74,7 @@ export class H1Connection implements Ticked {
     this.#settings = settings
     this.#owner = owner
     this.#writer = new SocketWriter(socket)
-    this.#reader = new HeadReader(settings.maxHeadBytes, 0)
-    this.#parser = new ResponseHeadParser(settings.maxHeaderFields)
+    this.#reader = new ResponseReader(settings.maxHeadBytes, settings.maxHeaderFields)
     this.#body = new BodyReader(settings)
     this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
     this.local = socketAddress(socket.localAddress, socket.localPort)
@@ -110,7 +108,7 @@ export class H1Connection implements Ticked {
     this.#informational = 0
     this.#informationalBytes = 0
     this.#receivedBytes = false
-    this.#parser.keepsSpellings = request.headers.spellings !== null
+    this.#reader.head.keepsSpellings = request.headers.spellings !== null
     observer.onAttemptStart()
     const head = writeRequestHead(request)
     if (head === null) {
@@ -160,25 +158,19 @@ export class H1Connection implements Ticked {
       if (reader.refusal !== null) this.#fail(malformedResponse(reader.refusal.reason))
       return chunk.length
     }
-    const next = reader.next
-    const refusal = this.#parser.parse(reader.text, reader.end)
-    reader.text = ''
-    if (refusal !== null) {
-      this.#fail(malformedResponse(refusal.reason))
-      return chunk.length
-    }
-    if (this.#parser.status < 200) this.#takeInformational(reader.end)
+    const { next } = reader
+    if (reader.head.status < 200) this.#takeInformational(next - at)
     else this.#takeFinalHead(next < chunk.length)
     return next
   }
 
   #takeInformational(headBytes: number): void {
     const stream = this.#stream!
-    const { status, headers } = this.#parser
+    const { status, headers, upgrade: offered } = this.#reader.head
     const { maxInformational, maxInformationalBytes: maxBytes } = this.#settings
     if (status === 101) {
       const upgrade = stream.request.upgrade
-      if (upgrade !== null && this.#parser.upgrade === upgrade) this.#openTunnel(stream)
+      if (upgrade !== null && offered === upgrade) this.#openTunnel(stream)
       else this.#fail(malformedResponse('unexpected-101'))
       return
     }
@@ -192,22 +184,22 @@ export class H1Connection implements Ticked {
 
   #takeFinalHead(surplus: boolean): void {
     const stream = this.#stream!
-    const parser = this.#parser
+    const { head } = this.#reader
     const { method } = stream.request
-    const { status } = parser
+    const { status } = head
     if (method === 'CONNECT' && status < 300) {
       this.#openTunnel(stream)
       return
     }
-    this.keepAliveMs = parser.keepAliveMs
+    this.keepAliveMs = head.keepAliveMs
     const bodiless = method === 'HEAD' || status === 204 || status === 304
-    const unknown = status === 204 || (status === 304 && parser.framing !== FIXED_LENGTH)
-    if (bodiless || parser.framing !== CLOSE_DELIMITED) {
+    const unknown = status === 204 || (status === 304 && head.framing !== FIXED_LENGTH)
+    if (bodiless || head.framing !== CLOSE_DELIMITED) {
       this.#state = BODY
-      this.#body.begin(bodiless ? 0 : parser.length)
+      this.#body.begin(bodiless ? 0 : head.length)
     } else this.#state = UNTIL_CLOSE
     stream.observer.onAttemptStatus(status)
-    stream.handler.onUpstreamHead(status, parser.headers, unknown ? 0 : parser.length)
+    stream.handler.onUpstreamHead(status, head.headers, unknown ? 0 : head.length)
     const complete = this.#state === BODY && this.#body.done
     if (this.#stream === stream && complete) this.#complete(stream, null, surplus)
   }
@@ -244,8 +236,8 @@ export class H1Connection implements Ticked {
       stream.requestEnded &&
       !this.#writer.pending &&
       this.#socket.writableLength === 0 &&
-      !this.#parser.closes &&
-      this.#parser.keepAliveMs !== 0 &&
+      !this.#reader.head.closes &&
+      this.keepAliveMs !== 0 &&
       !this.#peerEnded &&
       this.#state === BODY &&
       (bodyLength === 0 || hasBodySemantics(method))
@@ -266,8 +258,9 @@ export class H1Connection implements Ticked {
     stream.isTunnel = true
     stream.requestEnded = true
     this.#socket.setTimeout(this.#settings.tunnelIdleTimeoutMs)
-    stream.observer.onAttemptStatus(this.#parser.status)
-    stream.handler.onUpstreamHead(this.#parser.status, this.#parser.headers, UNKNOWN_LENGTH)
+    const { status, headers } = this.#reader.head
+    stream.observer.onAttemptStatus(status)
+    stream.handler.onUpstreamHead(status, headers, UNKNOWN_LENGTH)
   }
 
   endTunnelOutput(): void {

@@ -1,4 +1,5 @@
-import { invariants, isSafeWord, writeFields } from '../http/message-writer.ts'
+import { copyOf } from '../base/latin1.ts'
+import { contentLength, invariants, isSafeWord, writeFields } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import { respell } from '../http/spellings.ts'
 import type { UpstreamRequest } from './transport.ts'
@@ -8,17 +9,35 @@ import type { UpstreamRequest } from './transport.ts'
  * backend could read as more than one request: a control, a second Host, framing of its own.
  */
 export function writeRequestHead(request: UpstreamRequest): string | null {
-  const target = request.method === 'CONNECT' ? request.authority : request.target
-  const fields = writeFields(request.headers.fields)
-  if (fields === null) return null
-  if (!isSafeWord(request.method) || !isSafeWord(target) || !isSafeHost(request.authority)) {
+  const fields = writeFields(request.headers)
+  const start = fields === null ? null : startLines(request)
+  if (fields === null || start === null) return null
+  const { spellings } = request.headers
+  if (spellings === null) return `${start}${fields}${hopFields(request)}\r\n`
+  const host = start.indexOf('\r\n') + 2
+  const lines = `${start.slice(host)}${fields}${hopFields(request)}`
+  return `${start.slice(0, host)}${respell(lines, spellings)}\r\n`
+}
+
+/** The start line and Host: as they were written before, or looked at. */
+function startLines(request: UpstreamRequest): string | null {
+  const { method, authority } = request
+  const { kept } = request.headers
+  const target = method === 'CONNECT' ? authority : request.target
+  const last = kept === null ? null : kept.start
+  const isSame =
+    last !== null &&
+    last.method === method &&
+    last.target === target &&
+    last.authority === authority
+  if (isSame) return last.text
+  if (!isSafeWord(method) || !isSafeWord(target) || !isSafeHost(authority)) {
     invariants.violations++
     return null
   }
-  const lines = `host: ${request.authority}\r\n${fields}${hopFields(request)}`
-  const { spellings } = request.headers
-  const spelled = spellings === null ? lines : respell(lines, spellings)
-  return `${request.method} ${target} HTTP/1.1\r\n${spelled}\r\n`
+  const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`
+  if (kept !== null) kept.start = { method, target, authority, text: copyOf(text) }
+  return text
 }
 
 /** The host of an HTTP/1.0 request without Host is empty, and may be. */
@@ -33,8 +52,7 @@ function hopFields(request: UpstreamRequest): string {
   else if (request.headers.has('te')) out += 'connection: te\r\n'
   if (request.expectsContinue && bodyLength !== 0) out += 'expect: 100-continue\r\n'
   if (bodyLength === UNKNOWN_LENGTH) out += 'transfer-encoding: chunked\r\n'
-  else if (bodyLength > 0) out += `content-length: ${bodyLength}\r\n`
-  else if (hasBodySemantics(request.method)) out += 'content-length: 0\r\n'
+  else if (bodyLength > 0 || hasBodySemantics(request.method)) out += contentLength(bodyLength)
   return out
 }
 

@@ -84,7 +84,7 @@ export class H1Stream implements UpstreamStream {
     }
     this.requestEnded = true
     if (this.#remaining === UNKNOWN_LENGTH) {
-      const fields = trailers === null ? '' : (writeFields(trailers.fields) ?? '')
+      const fields = trailers === null ? '' : (writeFields(trailers) ?? '')
       this.#writer.text(`0\r\n${fields}\r\n`)
     }
     this.#connection.schedule()
