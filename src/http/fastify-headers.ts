@@ -6,8 +6,8 @@ import { type Request, UNKNOWN_LENGTH } from './request.ts'
 /** Node's header map: repeated names joined, no prototype. Plugins may write what they like into it. */
 export type NodeHeaders = Record<string, string | number | readonly string[] | undefined>
 
-/** For requests that no plugin looks at. */
-export const NO_NODE_HEADERS: NodeHeaders = Object.freeze(Object.create(null) as NodeHeaders)
+/** For requests that no plugin looks at. With a prototype: the engine is slower to find nothing without. */
+export const NO_NODE_HEADERS: NodeHeaders = Object.freeze({})
 
 /** Header fields as Node lists them (`rawHeaders`), with those of the framing put back. */
 export function headerList(exchange: DownstreamExchange): string[] {

@@ -9,32 +9,53 @@ export interface WrittenStart {
   readonly text: string
 }
 
-/** A head that comes again and again: its fields, and how it went on the wire the last time. */
+/**
+ * A head that comes again and again: its fields, and what went on the wire for it. The same is done to
+ * it each time, so the fields it is written with begin alike, up to the first that tells of this one
+ * message (a request id).
+ */
 export class KeptHead {
+  /** As they came. */
   readonly fields: readonly string[]
   /** null: was not written, or is an answer's. */
   start: WrittenStart | null = null
-  /** null: were not written. */
+  /** What all messages written so far began with; null: none was. */
+  #same: string[] | null = null
+  /** The lines of those; null: to be made. */
   #lines: string | null = null
 
   constructor(fields: readonly string[]) {
     // Names are those that all messages share.
-    this.fields = fields.map((text, i) => (i % 2 === 0 ? text : copyOf(text)))
+    const own = fields.map((text, i) => (i % 2 === 0 ? text : copyOf(text)))
+    // An empty array is one of small integers until it had something else: copies would change their kind.
+    own.push('')
+    own.pop()
+    this.fields = own
   }
 
-  /** Whether `fields` begins with these: nobody changed them since. */
-  begins(fields: readonly string[]): boolean {
-    const own = this.fields
-    if (fields.length < own.length) return false
-    for (let i = 0; i < own.length; i++) if (fields[i] !== own[i]) return false
-    return true
+  /** As `fieldLines.all`, of all of `fields`. */
+  write(fields: readonly string[]): string | null {
+    const same = this.#sameOf(fields)
+    this.#lines ??= this.#linesOf(same)
+    const rest = fieldLines.all(fields, same.length)
+    return this.#lines === null || rest === null ? null : this.#lines + rest
   }
 
-  /** Lines of these fields, or null when there is none of one of them. */
-  lines(): string | null {
-    if (this.#lines !== null) return this.#lines
-    const lines = fieldLines.all(this.fields, 0)
-    if (lines !== null) this.#lines = copyOf(lines)
-    return lines
+  /** What `fields` has in common with all before: less and less, so that the lines are seldom made. */
+  #sameOf(fields: readonly string[]): readonly string[] {
+    const same = this.#same
+    if (same === null) return (this.#same = fields.slice())
+    let i = 0
+    while (i < same.length && same[i] === fields[i]) i++
+    if (i < same.length) {
+      same.length = i & ~1
+      this.#lines = null
+    }
+    return same
+  }
+
+  #linesOf(fields: readonly string[]): string | null {
+    const lines = fieldLines.all(fields, 0)
+    return lines === null ? null : copyOf(lines)
   }
 }

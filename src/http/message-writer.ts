@@ -23,12 +23,9 @@ export const invariants = new InvariantCounter()
  */
 export function writeFields(headers: Headers): string | null {
   const { fields, kept } = headers
-  const again = kept !== null && kept.begins(fields)
-  const first = again ? kept.lines() : ''
-  const rest = fieldLines.all(fields, again ? kept.fields.length : 0)
-  if (first !== null && rest !== null) return first + rest
-  invariants.violations++
-  return null
+  const lines = kept === null ? fieldLines.all(fields, 0) : kept.write(fields)
+  if (lines === null) invariants.violations++
+  return lines
 }
 
 const lengthLines: string[] = Array.from({ length: MAX_KNOWN_LENGTH + 1 }, () => '')
