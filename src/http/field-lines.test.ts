@@ -59,6 +59,8 @@ describe('of the values of a name', () => {
     'x-api-key',
     'x-amz-security-token',
     'grpc-session-id',
+    'x-request-id',
+    'traceparent',
   ])('none of %s is kept', (name) => {
     const lines = new FieldLines()
     for (let i = 0; i < 200; i++) expect(lines.of(name, 'secret')).toBe(`${name}: secret\r\n`)

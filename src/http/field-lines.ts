@@ -12,8 +12,8 @@ const MISSES_UNTIL_OTHER = 64
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_NAME = /[\0-\x20:\x7f-\uffff]/
 const FRAMING = /^(?:connection|content-length|host|transfer-encoding|upgrade)$/i
-/** Names of secrets, to which no table holds on. */
-const SECRET = /auth|cookie|credential|key|pass|secret|session|signature|token/i
+/** Names of secrets, to which no table holds on, and of what is another in each message. */
+const NEVER_KEPT = /auth|cookie|credential|key|pass|secret|session|signature|token|-id$|trace/i
 /** Any control but tab, and what latin1 has not. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_VALUE = /[\0-\x08\x0a-\x1f\x7f\u0100-\uffff]/
@@ -66,7 +66,7 @@ export class FieldLines {
     if (!isSafeName(name)) return null
     if (name.length > MAX_KNOWN_NAME || !this.#hasPlace()) return new KnownName(`${name}: `, false)
     const start = copyOf(`${name}: `)
-    const known = new KnownName(start, !SECRET.test(name))
+    const known = new KnownName(start, !NEVER_KEPT.test(name))
     this.#names.set(start.slice(0, name.length), known)
     return known
   }
