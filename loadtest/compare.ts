@@ -19,7 +19,7 @@ import { type Scenario, SCENARIOS, type TlsFiles, writeTlsFiles } from './scenar
  * other core, CPU time of the proxy's processes divided by the requests it answered. Rounds are
  * interleaved; machines are noisy, so only ratios within one run mean something.
  *
- *   npm run bench -- [--scenario plain|body-1k|body-64k|https|h2|all] [--rounds N] [--seconds N]
+ *   npm run bench -- [--scenario plain|fields|body-1k|body-64k|https|h2|all] [--rounds N] [--seconds N]
  *                    [--connections N] [--install-envoy]
  */
 const PROXY_CORE = 0

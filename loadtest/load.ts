@@ -36,6 +36,7 @@ async function wrkLoad(load: Load): Promise<LoadResult> {
     '--latency',
     '-H',
     'Host: bench.test',
+    ...(scenario.fields ?? []).flatMap((field) => ['-H', field]),
     `${scenario.tls ? 'https' : 'http'}://127.0.0.1:${port}/`,
   ])
   const errors = /Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)/.exec(output)

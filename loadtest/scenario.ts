@@ -12,10 +12,34 @@ export interface Scenario {
   readonly http2: boolean
   /** Bytes of each answer's body. */
   readonly bodyBytes: number
+  /** Field lines of each request beside Host. HTTP/1.1 only. */
+  readonly fields?: readonly string[]
 }
+
+/** What a page's script sends to an API. */
+const TEN_FIELDS: readonly string[] = [
+  'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
+  'Accept: application/json, text/plain, */*',
+  'Accept-Language: en-US,en;q=0.5',
+  'Accept-Encoding: gzip, deflate, br, zstd',
+  'Referer: https://bench.test/orders',
+  'Authorization: Bearer 2c1f7a0e5b9d4c3886aa0d1e7f52b94c',
+  'Cookie: session=4f6d1c2b8a9e7d5c3b1a0f9e8d7c6b5a; theme=dark',
+  'Sec-Fetch-Mode: cors',
+  'Sec-Fetch-Site: same-origin',
+  'X-Client-Version: 4.17.2',
+]
 
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'plain', title: 'Plain HTTP/1.1 route', tls: false, http2: false, bodyBytes: 12 },
+  {
+    name: 'fields',
+    title: 'Plain HTTP/1.1 route, ten request fields',
+    tls: false,
+    http2: false,
+    bodyBytes: 12,
+    fields: TEN_FIELDS,
+  },
   {
     name: 'body-1k',
     title: 'Plain HTTP/1.1, 1 KiB body',
