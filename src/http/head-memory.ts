@@ -6,7 +6,7 @@ import { leadingView } from './read-buffers.ts'
  * Whoever reads heads keeps what was made of it.
  *
  * Kept step by step, its length from the first time, its text from the second, its bytes from the
- * third: a connection that is used once, or says something else each time, keeps nothing.
+ * third: a connection that is used once keeps nothing.
  */
 export class HeadMemory {
   #length = 0

@@ -1,4 +1,5 @@
 import { copyOf } from '../base/latin1.ts'
+import { MAX_REMEMBERED } from './field-block.ts'
 import { fieldLines } from './field-lines.ts'
 
 /** Start line and Host of a request, and what they were made of. */
@@ -17,11 +18,11 @@ export interface WrittenStart {
 export class KeptHead {
   /** As they came. */
   readonly fields: readonly string[]
-  /** null: was not written, or is an answer's. */
+  /** null: was not written, is long, or is an answer's. */
   start: WrittenStart | null = null
   /** What all messages written so far began with; null: none was. */
   #same: string[] | null = null
-  /** The lines of those; null: to be made. */
+  /** The lines of those, MAX_REMEMBERED characters at most; null: to be made. */
   #lines: string | null = null
 
   constructor(fields: readonly string[]) {
@@ -36,13 +37,20 @@ export class KeptHead {
   /** As `fieldLines.all`, of all of `fields`. */
   write(fields: readonly string[]): string | null {
     const same = this.#sameOf(fields)
-    this.#lines ??= this.#linesOf(same)
+    if (this.#lines === null) {
+      const lines = fieldLines.all(same, 0)
+      // What filters add may be long.
+      if (lines === null || lines.length > MAX_REMEMBERED) {
+        same.length = 0
+        this.#lines = ''
+      } else this.#lines = copyOf(lines)
+    }
     const rest = fieldLines.all(fields, same.length)
-    return this.#lines === null || rest === null ? null : this.#lines + rest
+    return rest === null ? null : this.#lines + rest
   }
 
   /** What `fields` has in common with all before: less and less, so that the lines are seldom made. */
-  #sameOf(fields: readonly string[]): readonly string[] {
+  #sameOf(fields: readonly string[]): string[] {
     const same = this.#same
     if (same === null) return (this.#same = fields.slice())
     let i = 0
@@ -52,10 +60,5 @@ export class KeptHead {
       this.#lines = null
     }
     return same
-  }
-
-  #linesOf(fields: readonly string[]): string | null {
-    const lines = fieldLines.all(fields, 0)
-    return lines === null ? null : copyOf(lines)
   }
 }

@@ -64,3 +64,11 @@ test('one that comes again is written, refused and counted as one that comes for
     }),
   )
 })
+
+test('a long start line is written and not kept', () => {
+  const kept = new KeptHead([])
+  const target = `/${'a'.repeat(2_048)}`
+  const request = requestOf({ method: 'GET', target, authority: 'a' }, Headers.again(kept))
+  expect(writeRequestHead(request)).toBe(`GET ${target} HTTP/1.1\r\nhost: a\r\n\r\n`)
+  expect(kept.start).toBe(null)
+})

@@ -1,4 +1,5 @@
 import { copyOf } from '../base/latin1.ts'
+import { MAX_REMEMBERED } from '../http/field-block.ts'
 import { contentLength, invariants, isSafeWord, writeFields } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import { respell } from '../http/spellings.ts'
@@ -36,7 +37,8 @@ function startLines(request: UpstreamRequest): string | null {
     return null
   }
   const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`
-  if (kept !== null) kept.start = { method, target, authority, text: copyOf(text) }
+  if (kept !== null && text.length <= MAX_REMEMBERED)
+    kept.start = { method, target, authority, text: copyOf(text) }
   return text
 }
 
