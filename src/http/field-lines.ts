@@ -51,10 +51,10 @@ export class FieldLines {
     return known.lineOf(value)
   }
 
-  /** The lines of `fields` from the index `start` on, or null when there is none of one of them. */
-  all(fields: readonly string[], start: number): string | null {
+  /** The lines of `fields[from, to)`, or null when there is none of one of them. */
+  range(fields: readonly string[], from: number, to: number): string | null {
     let out = ''
-    for (let i = start; i < fields.length; i += 2) {
+    for (let i = from; i < to; i += 2) {
       const line = this.of(fields[i]!, fields[i + 1]!)
       if (line === null) return null
       out += line

@@ -1,6 +1,7 @@
 import { copyOf } from '../base/latin1.ts'
 import { MAX_REMEMBERED } from './field-block.ts'
 import { fieldLines } from './field-lines.ts'
+import { KeptLines } from './kept-lines.ts'
 
 /** Start line and Host of a request, and what they were made of. */
 export interface WrittenStart {
@@ -12,18 +13,22 @@ export interface WrittenStart {
 
 /**
  * A head that comes again and again: its fields, and what went on the wire for it. The same is done to
- * it each time, so the fields it is written with begin alike, up to the first that tells of this one
- * message (a request id).
+ * it each time, so what is written begins and ends alike, around what tells of this one message (a
+ * request id, a duration).
  */
 export class KeptHead {
   /** As they came. */
   readonly fields: readonly string[]
   /** null: was not written, is long, or is an answer's. */
   start: WrittenStart | null = null
-  /** What all messages written so far began with; null: none was. */
-  #same: string[] | null = null
-  /** The lines of those, MAX_REMEMBERED characters at most; null: to be made. */
-  #lines: string | null = null
+
+  /** What was written first, or nothing when that is long; null: nothing was written. */
+  #first: readonly string[] | null = null
+  /** How many elements of it all messages written so far began with, and ended with. Even. */
+  #front = 0
+  #back = 0
+  readonly #opening = new KeptLines('first')
+  readonly #closing = new KeptLines('last')
 
   constructor(fields: readonly string[]) {
     // Names are those that all messages share.
@@ -34,31 +39,47 @@ export class KeptHead {
     this.fields = own
   }
 
-  /** As `fieldLines.all`, of all of `fields`. */
-  write(fields: readonly string[]): string | null {
-    const same = this.#sameOf(fields)
-    if (this.#lines === null) {
-      const lines = fieldLines.all(same, 0)
-      // What filters add may be long.
-      if (lines === null || lines.length > MAX_REMEMBERED) {
-        same.length = 0
-        this.#lines = ''
-      } else this.#lines = copyOf(lines)
-    }
-    const rest = fieldLines.all(fields, same.length)
-    return rest === null ? null : this.#lines + rest
+  /** `start`, the lines of `fields`, `end` and the empty line, or null when a field has no line. */
+  write(start: string, fields: readonly string[], end: string): string | null {
+    const first = this.#first ?? this.#begin(fields)
+    const front = this.#opening.take(first, 0, this.#sharedFront(first, fields))
+    const back = this.#closing.take(
+      first,
+      first.length - this.#sharedBack(first, fields),
+      first.length,
+    )
+    const middle = fieldLines.range(fields, front, fields.length - back)
+    return middle === null ? null : this.#opening.with(start) + middle + this.#closing.with(end)
   }
 
-  /** What `fields` has in common with all before: less and less, so that the lines are seldom made. */
-  #sameOf(fields: readonly string[]): string[] {
-    const same = this.#same
-    if (same === null) return (this.#same = fields.slice())
+  /** What filters add may be long. */
+  #begin(fields: readonly string[]): readonly string[] {
+    let length = 0
+    for (const text of fields) length += text.length
+    const first = length > MAX_REMEMBERED ? [] : fields.slice()
+    this.#front = first.length
+    this.#back = first.length
+    this.#first = first
+    return first
+  }
+
+  /** Fewer and fewer, so that the lines are seldom made. */
+  #sharedFront(first: readonly string[], fields: readonly string[]): number {
+    const most = this.#front
     let i = 0
-    while (i < same.length && same[i] === fields[i]) i++
-    if (i < same.length) {
-      same.length = i & ~1
-      this.#lines = null
-    }
-    return same
+    while (i < most && first[i] === fields[i]) i++
+    this.#front = i & ~1
+    return this.#front
+  }
+
+  /** Of those behind the shared front. */
+  #sharedBack(first: readonly string[], fields: readonly string[]): number {
+    const front = this.#front
+    if (front === first.length) return 0
+    const most = Math.min(this.#back, fields.length - front)
+    let i = 0
+    while (i < most && first[first.length - 1 - i] === fields[fields.length - 1 - i]) i++
+    this.#back = i & ~1
+    return this.#back
   }
 }

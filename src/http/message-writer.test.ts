@@ -1,8 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { heldHeapBytes } from '../../test/support/held-memory.ts'
 import { Headers } from './headers.ts'
 import { KeptHead } from './kept-head.ts'
-import { contentLength, invariants, isSafeWord, writeFields } from './message-writer.ts'
+import {
+  contentLength,
+  invariants,
+  isSafeWord,
+  statusLine,
+  writeFields,
+  writeHead,
+} from './message-writer.ts'
 
 test('fields are written in order, as they are', () => {
   const fields = ['x-a', 'one', 'X-B', '', 'x-a', 'tab\tand \xe9\xff']
@@ -61,6 +69,13 @@ describe('a head that comes again', () => {
   const value = fc.constantFrom('', 'one', 'two', 'a\nb', 'ü', 'v'.repeat(2_048))
   const fields = fc.array(fc.tuple(name, value), { maxLength: 6 }).map((pairs) => pairs.flat())
   const change = fc.tuple(fc.constantFrom('set', 'add', 'remove'), name, value)
+  const turn = fc.record({
+    changes: fc.array(change, { maxLength: 3 }),
+    start: fc.constantFrom(statusLine(200), statusLine(404), `GET /${'a'.repeat(2_048)}\r\n`),
+    framing: fc.constantFrom('', contentLength(7), contentLength(5_000), 'connection: close\r\n'),
+    /** How often it comes so. */
+    times: fc.integer({ min: 1, max: 3 }),
+  })
 
   function changed(headers: Headers, changes: readonly [string, string, string][]): Headers {
     for (const [what, n, v] of changes) {
@@ -72,22 +87,44 @@ describe('a head that comes again', () => {
   }
 
   test('is written as one that comes for the first time, whatever was changed in it', () => {
-    const changes = fc.array(change, { maxLength: 3 })
+    const turns = fc.array(turn, { minLength: 1, maxLength: 6 })
     fc.assert(
-      fc.property(fields, fc.array(changes, { minLength: 1, maxLength: 4 }), (all, turns) => {
+      fc.property(fields, turns, (all, each) => {
         const kept = new KeptHead(all)
-        for (const turn of turns) {
-          const once = changed(new Headers([...all]), turn)
-          expect(writeFields(changed(Headers.again(kept), turn))).toBe(writeFields(once))
+        for (const { changes, start, framing, times } of each) {
+          const once = changed(new Headers([...all]), changes)
+          const written = writeHead(start, once, framing)
+          const lines = writeFields(once)
+          expect(written).toBe(lines === null ? null : `${start}${lines}${framing}\r\n`)
+          for (let i = 0; i < times; i++)
+            expect(writeHead(start, changed(Headers.again(kept), changes), framing)).toBe(written)
         }
       }),
+      { numRuns: 2_000 },
     )
+  })
+
+  test.each(['start line', 'field', 'framing'])('keeps no long %s', (what) => {
+    const before = heldHeapBytes()
+    const heads = Array.from({ length: 64 }, (_, i) => {
+      const kept = new KeptHead(['x-a', 'one'])
+      const long = `${i}${'v'.repeat(65_536)}`
+      for (let again = 0; again < 3; again++) {
+        const headers = Headers.again(kept)
+        if (what === 'field') headers.add('x-long', long)
+        const start = what === 'start line' ? `${long}\r\n` : statusLine(200)
+        writeHead(start, headers, what === 'framing' ? `x: ${long}\r\n` : '')
+      }
+      return kept
+    })
+    expect(heldHeapBytes() - before).toBeLessThan(1_048_576)
+    expect(heads.length).toBe(64)
   })
 
   test('and violations are counted each time', () => {
     const kept = new KeptHead(['x-a', 'a\nb'])
     const before = invariants.violations
-    for (let i = 0; i < 3; i++) expect(writeFields(Headers.again(kept))).toBe(null)
+    for (let i = 0; i < 3; i++) expect(writeHead('', Headers.again(kept), '')).toBe(null)
     expect(invariants.violations).toBe(before + 3)
   })
 })

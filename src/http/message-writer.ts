@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { copyOf } from '../base/latin1.ts'
 import { fieldLines } from './field-lines.ts'
 import type { Headers } from './headers.ts'
+import { respell } from './spellings.ts'
 
 /** Lengths up to this have their line kept. */
 const MAX_KNOWN_LENGTH = 4_096
@@ -22,8 +23,29 @@ export const invariants = new InvariantCounter()
  * framing field, which only the wire may write.
  */
 export function writeFields(headers: Headers): string | null {
-  const { fields, kept } = headers
-  const lines = kept === null ? fieldLines.all(fields, 0) : kept.write(fields)
+  const { fields } = headers
+  return checked(fieldLines.range(fields, 0, fields.length))
+}
+
+/**
+ * A head as it goes on the wire: `start`, the field lines of `headers` (null as above), those of
+ * `framing`, the empty line.
+ */
+export function writeHead(start: string, headers: Headers, framing: string): string | null {
+  const { kept, spellings } = headers
+  if (kept !== null && spellings === null)
+    return checked(kept.write(start, headers.fields, framing))
+  const lines = writeFields(headers)
+  if (lines === null) return null
+  return `${start}${spelled(lines + framing, headers)}\r\n`
+}
+
+/** Field lines of `headers`, spelled as their sender did where that is kept. */
+export function spelled(lines: string, { spellings }: Headers): string {
+  return spellings === null ? lines : respell(lines, spellings)
+}
+
+function checked(lines: string | null): string | null {
   if (lines === null) invariants.violations++
   return lines
 }

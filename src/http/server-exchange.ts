@@ -1,8 +1,7 @@
 import type { DownstreamExchange, ExchangeHandler } from './exchange.ts'
-import type { Headers } from './headers.ts'
-import { contentLength, statusLine, writeFields } from './message-writer.ts'
+import { Headers } from './headers.ts'
+import { contentLength, statusLine, writeFields, writeHead } from './message-writer.ts'
 import { UNKNOWN_LENGTH, type Request } from './request.ts'
-import { respell } from './spellings.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { SocketWriter } from './socket-writer.ts'
 
@@ -78,24 +77,19 @@ export class ServerExchange implements DownstreamExchange {
 
   sendInformational(status: number, headers: Headers): void {
     if (this.headSent || this.ended || this.request.protocol === 'HTTP/1.0') return
-    const fields = writeFields(headers)
-    if (fields === null) return
+    const head = writeHead(statusLine(status), headers, '')
+    if (head === null) return
     if (status === 100) this.connection.continueSent = true
-    this.#writer.text(`${statusLine(status)}${spelled(fields, headers)}\r\n`)
+    this.#writer.text(head)
     this.connection.schedule()
   }
 
   sendHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean {
     if (this.headSent || this.ended) return true
-    const fields = writeFields(headers)
-    if (fields === null) {
-      this.#answerInvariant()
-      return true
-    }
     this.#headers = headers
-    this.#writeHead(status, fields, bodyLength, last)
-    this.connection.schedule()
-    return this.#hasRoom()
+    if (this.#writeHead(status, headers, bodyLength, last)) return this.#hasRoom()
+    this.#answerInvariant()
+    return true
   }
 
   sendWhole(status: number, headers: Headers, body: Buffer | string): void {
@@ -153,17 +147,17 @@ export class ServerExchange implements DownstreamExchange {
 
   sendTunnelHead(status: number, headers: Headers): void {
     if (this.headSent || this.ended) return
-    const fields = writeFields(headers)
-    if (fields === null) {
+    const upgrade = this.request.upgrade
+    const framing =
+      upgrade !== null && status === 101 ? `connection: Upgrade\r\nupgrade: ${upgrade}\r\n` : ''
+    const head = writeHead(statusLine(status), headers, framing)
+    if (head === null) {
       this.#answerInvariant()
       return
     }
     this.headSent = true
     this.#mode = TUNNEL
-    const upgrade = this.request.upgrade
-    const framing =
-      upgrade !== null && status === 101 ? `connection: Upgrade\r\nupgrade: ${upgrade}\r\n` : ''
-    this.#writer.text(`${statusLine(status)}${spelled(fields + framing, headers)}\r\n`)
+    this.#writer.text(head)
     this.connection.startTunnel()
   }
 
@@ -180,17 +174,25 @@ export class ServerExchange implements DownstreamExchange {
   /** A refused response: the handler tried to write what only a bug writes. */
   #answerInvariant(): void {
     this.connection.closing = true
-    this.#writeHead(500, '', 0, true)
-    this.connection.schedule()
+    this.#headers = new Headers()
+    this.#writeHead(500, this.#headers, 0, true)
   }
 
-  #writeHead(status: number, fields: string, bodyLength: number, last: boolean): void {
-    this.headSent = true
+  /** False: the last check refused it, and nothing was written. */
+  #writeHead(status: number, headers: Headers, bodyLength: number, last: boolean): boolean {
     const framing = this.#frame(status, bodyLength, last)
     const close = this.connection.announceClose(this.#mode === UNTIL_CLOSE)
-    const lines = `${fields}${framing}${close ? 'connection: close\r\n' : ''}`
-    this.#writer.text(`${statusLine(status)}${spelled(lines, this.#headers)}\r\n`)
-    if (last || this.#mode === NO_BODY) this.#complete()
+    const head = writeHead(
+      statusLine(status),
+      headers,
+      close ? `${framing}connection: close\r\n` : framing,
+    )
+    if (head === null) return false
+    this.headSent = true
+    this.#writer.text(head)
+    if (last || this.#mode === NO_BODY) this.ended = true
+    this.connection.schedule()
+    return true
   }
 
   /** Picks the framing and returns its field line. */
@@ -235,9 +237,4 @@ export class ServerExchange implements DownstreamExchange {
   #isDead(): boolean {
     return this.connection.exchange !== this
   }
-}
-
-/** Field lines of `headers`, spelled as the backend did where that is kept. */
-function spelled(lines: string, headers: Headers | null): string {
-  return headers === null || headers.spellings === null ? lines : respell(lines, headers.spellings)
 }

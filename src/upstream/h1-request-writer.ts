@@ -1,8 +1,14 @@
 import { copyOf } from '../base/latin1.ts'
 import { MAX_REMEMBERED } from '../http/field-block.ts'
-import { contentLength, invariants, isSafeWord, writeFields } from '../http/message-writer.ts'
+import {
+  contentLength,
+  invariants,
+  isSafeWord,
+  spelled,
+  writeFields,
+  writeHead,
+} from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
-import { respell } from '../http/spellings.ts'
 import type { UpstreamRequest } from './transport.ts'
 
 /**
@@ -10,14 +16,16 @@ import type { UpstreamRequest } from './transport.ts'
  * backend could read as more than one request: a control, a second Host, framing of its own.
  */
 export function writeRequestHead(request: UpstreamRequest): string | null {
-  const fields = writeFields(request.headers)
-  const start = fields === null ? null : startLines(request)
-  if (fields === null || start === null) return null
-  const { spellings } = request.headers
-  if (spellings === null) return `${start}${fields}${hopFields(request)}\r\n`
+  const { headers } = request
+  const start = startLines(request)
+  if (start === null) return null
+  const framing = hopFields(request)
+  if (headers.spellings === null) return writeHead(start, headers, framing)
+  const fields = writeFields(headers)
+  if (fields === null) return null
+  // Host is spelled too.
   const host = start.indexOf('\r\n') + 2
-  const lines = `${start.slice(host)}${fields}${hopFields(request)}`
-  return `${start.slice(0, host)}${respell(lines, spellings)}\r\n`
+  return `${start.slice(0, host)}${spelled(start.slice(host) + fields + framing, headers)}\r\n`
 }
 
 /** The start line and Host: as they were written before, or looked at. */
@@ -37,9 +45,9 @@ function startLines(request: UpstreamRequest): string | null {
     return null
   }
   const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`
-  if (kept !== null && text.length <= MAX_REMEMBERED)
-    kept.start = { method, target, authority, text: copyOf(text) }
-  return text
+  if (kept === null || text.length > MAX_REMEMBERED) return text
+  kept.start = { method, target, authority, text: copyOf(text) }
+  return kept.start.text
 }
 
 /** The host of an HTTP/1.0 request without Host is empty, and may be. */

@@ -11,6 +11,12 @@ export function heldBufferBytes(): number {
   return process.memoryUsage().arrayBuffers
 }
 
+/** Bytes of the heap that are reachable. */
+export function heldHeapBytes(): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
 /**
  * Waits until no more than `limit` bytes of buffers are held: freed ones are handed back by a
  * thread of the collector, some time after it ran.
