@@ -29,6 +29,27 @@ test('within a turn time stands still and is read once; outside it runs', () => 
   expect(clock.now()).toBe(109)
 })
 
+test('a turn that continues the last one happens at its moment, or at one that was read later', () => {
+  const times = { monotonic: 100, wall: 5_000, reads: 0 }
+  const clock = clockOver(times)
+  clock.beginTurn()
+  expect(clock.now()).toBe(100)
+  clock.endTurn()
+  times.monotonic = 103
+  clock.continueTurn()
+  expect([clock.now(), clock.wallNow()]).toEqual([100, 5_000])
+  clock.endTurn()
+  expect(clock.now()).toBe(103)
+  times.monotonic = 104
+  clock.continueTurn()
+  expect(clock.now()).toBe(103)
+  clock.endTurn()
+  clock.beginTurn()
+  clock.endTurn()
+  clock.continueTurn()
+  expect(clock.now()).toBe(104)
+})
+
 test('the wall clock advances with the other, and a correction of it shows within 50 ms', () => {
   const times = { monotonic: 0, wall: 1_000_000, reads: 0 }
   const clock = clockOver(times)

@@ -28,14 +28,18 @@ export class TurnClock {
     this.#isRead = false
   }
 
+  /** A turn that happens at the moment the last one did, or of a later reading in between. */
+  continueTurn(): void {
+    this.#inTurn = true
+  }
+
   endTurn(): void {
     this.#inTurn = false
   }
 
   /** Monotonic milliseconds, as performance.now(). */
   now(): number {
-    if (!this.#inTurn) return this.#monotonic()
-    if (!this.#isRead) {
+    if (!this.#inTurn || !this.#isRead) {
       this.#nowMs = this.#monotonic()
       this.#isRead = true
     }

@@ -76,6 +76,11 @@ export class Request {
     this.claims = null
   }
 
+  /** No body follows, and no bytes of a tunnel. */
+  get endsWithHead(): boolean {
+    return this.bodyLength === 0 && this.upgrade === null && this.method !== 'CONNECT'
+  }
+
   /** The same request once more, with other fields. Only of one that was not routed. */
   again(headers: Headers): Request {
     return new Request({

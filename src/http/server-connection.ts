@@ -16,6 +16,7 @@ import { readShared, takeReads } from './shared-read.ts'
 import { GentleClose, ignoreError, resetSocket, strip } from './socket-close.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
+import { TunnelEnds } from './tunnel-ends.ts'
 
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
 export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
@@ -38,10 +39,11 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   readonly #deadlines: Deadlines
   readonly #gate: InputGate
   readonly #close: GentleClose
+  readonly #tunnel: TunnelEnds
   #state = HEAD
+  /** Its request was read, and the server does not know of it yet. */
+  #unbegun: ServerExchange | null = null
   #peerEnded = false
-  #tunnelEndTold = false
-  #outputEnded = false
   #killed = false
   #abortReason: AbortReason = 'client-closed'
 
@@ -62,11 +64,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#deadlines = new Deadlines(engine.wheel, this, socket, settings)
     this.#gate = new InputGate(socket)
     this.#close = new GentleClose(socket, this.#deadlines, settings)
-  }
-
-  /** Between two requests, or before the first. */
-  get isIdle(): boolean {
-    return this.#state === HEAD && this.exchange === null && !this.#reader.partial
+    this.#tunnel = new TunnelEnds(socket, this.#gate)
   }
 
   start(firstBytes: Buffer | null): void {
@@ -143,9 +141,18 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#body.begin(request.bodyLength)
     this.#state = this.#body.done ? HOLD : BODY
     this.#deadlines.beginExchange(!this.#body.done)
+    this.#unbegun = exchange
+    // With all others of this iteration of the event loop, before which nothing more happens here.
+    if (request.endsWithHead && tickQueue.isBusy && !this.queued) this.schedule()
+    else this.begin()
+  }
+
+  begin(): void {
+    const exchange = this.#unbegun
+    if (exchange === null) return
+    this.#unbegun = null
     this.#engine.onExchangeBegin(exchange)
-    if (request.bodyLength !== 0 || request.upgrade !== null || request.method === 'CONNECT') return
-    exchange.receiveEnd(null)
+    if (exchange.request.endsWithHead) exchange.receiveEnd(null)
   }
 
   #readBody(chunk: Buffer, at: number): number {
@@ -225,9 +232,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
   }
 
   endTunnelOutput(): void {
-    if (this.#outputEnded) return
-    this.#outputEnded = true
-    this.schedule()
+    if (this.#tunnel.endOutput()) this.schedule()
   }
 
   /** Ends everything; the handler hears of it when the socket is closed. */
@@ -235,10 +240,6 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#killed = true
     this.#abortReason = reason
     if (this.exchange !== null) this.exchange.ended = true
-    this.#cut()
-  }
-
-  #cut(): void {
     this.#state = DISCARD
     resetSocket(this.#socket)
   }
@@ -248,7 +249,11 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     if (this.exchange !== exchange) return
     this.exchange = null
     this.#engine.onExchangeOver()
-    this.#cut()
+    this.kill('client-closed')
+  }
+
+  flush(): void {
+    if (!this.#killed) this.#writer.flush()
   }
 
   onTick(): void {
@@ -272,20 +277,13 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
 
   #tickTunnel(exchange: ServerExchange): void {
     if (this.#gate.holds && !this.#gate.isStopped) this.#readTunnel(this.#gate.take()!, 0)
-    // With both sides ended the socket closes: not before all bytes were delivered.
-    const waits = this.#peerEnded && this.#gate.holds
-    if (this.#outputEnded && !waits && !this.#socket.writableEnded) this.#socket.end()
+    this.#tunnel.shutDown(this.#peerEnded)
     this.#settleTunnel(exchange)
   }
 
-  /** Tells the client's half-close, once and behind all its bytes; ends when both sides did. */
   #settleTunnel(exchange: ServerExchange): void {
-    if (this.#peerEnded && !this.#tunnelEndTold && !this.#gate.holds) {
-      this.#tunnelEndTold = true
-      exchange.receiveEnd(null)
-    }
-    const both = this.#tunnelEndTold && this.#socket.writableEnded
-    if (both && this.exchange === exchange) this.#finish(exchange)
+    const ended = this.#tunnel.tell(exchange, this.#peerEnded)
+    if (ended && this.exchange === exchange) this.#finish(exchange)
   }
 
   #finish(exchange: ServerExchange): void {
@@ -358,7 +356,8 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
 
   /** Between two requests: a moment for the one that may be on its way, then the end. */
   closeIfIdle(): void {
-    if (this.isIdle) this.#deadlines.setPhase(this.#settings.lingerTimeoutMs)
+    const isIdle = this.#state === HEAD && this.exchange === null && !this.#reader.partial
+    if (isIdle) this.#deadlines.setPhase(this.#settings.lingerTimeoutMs)
   }
 
   destroy(): void {

@@ -7,6 +7,7 @@ import { HttpSettings } from './http-settings.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
 import { HttpServerEngine, type HttpServerOptions } from './server-engine.ts'
 import { isVolatile } from './shared-read.ts'
+import { tickQueue } from './tick-queue.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
 /** Remembers every callback of one exchange; `act` decides what is sent. */
@@ -106,6 +107,16 @@ function echo(recorder: Recorder): void {
     const { method, path } = recorder.exchange.request
     recorder.exchange.sendWhole(200, new Headers(), `${method} ${path} ${recorder.body}`)
   }
+}
+
+/** Requests that are read now begin at the end of the iteration. */
+async function makeBusy(): Promise<void> {
+  for (let i = 0; i < 2 * 64; i++) {
+    tickQueue.beginTurn()
+    tickQueue.endTurn()
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(tickQueue.isBusy).toBe(true)
 }
 
 const GET = 'GET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n'
@@ -798,5 +809,75 @@ describe('accepting', () => {
     expect(seen[0]!.connection).toMatchObject({ remoteAddress: '203.0.113.9', remotePort: 4711 })
     expect(seen[0]!.connection.context).toBe(context)
     expect(seen[0]!.request.scheme).toBe('https')
+  })
+})
+
+describe('in a busy event loop', () => {
+  const POST = 'POST /p HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 4\r\n\r\nbody'
+  const LAST = GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')
+
+  test.each<{ what: string; writes: readonly [bytes: string, answers: number][] }>([
+    {
+      what: 'one by one',
+      writes: [
+        [GET, 1],
+        [LAST, 2],
+      ],
+    },
+    { what: 'pipelined', writes: [[GET + GET + POST + GET + LAST, 5]] },
+    {
+      what: 'with the next one begun',
+      writes: [
+        [`${GET}GET /b HTTP/1.1\r\nHo`, 1],
+        [`st: shop.test\r\n\r\n${LAST}`, 3],
+      ],
+    },
+    {
+      what: 'with a body',
+      writes: [
+        [POST, 1],
+        [POST.slice(0, -1), 1],
+        [`y${LAST}`, 3],
+      ],
+    },
+  ])('requests are answered as in a calm one: $what', async ({ writes }) => {
+    const answers: string[] = []
+    for (const busy of [false, true]) {
+      const bench = await startBench(echo)
+      const client = await bench.client()
+      for (const [bytes, count] of writes) {
+        if (busy) await makeBusy()
+        client.write(bytes)
+        await waitFor('the answers', () => client.text.split('HTTP/1.1 200').length > count)
+      }
+      answers.push(await client.untilEnd())
+      expect(bench.seen.every((it) => it.events.at(-1) === 'sent')).toBe(true)
+      expect(bench.engine.activeExchanges).toBe(0)
+    }
+    expect(answers[1]).toBe(answers[0])
+  })
+
+  test('a client that ends its side behind its request has its answer', async () => {
+    const bench = await startBench(echo)
+    const client = await bench.client()
+    await makeBusy()
+    client.write(GET).end()
+    expect(await client.untilEnd()).toContain('GET /a ')
+  })
+
+  test('a client that left before its request began is told of, and gone', async () => {
+    const bench = await startBench(() => {}, { sharedReads: false })
+    const server = await new RawServer((socket) => {
+      bench.engine.accept(socket, null)
+      socket.on('data', () => socket.destroy())
+    }).listen()
+    open.push(() => server[Symbol.asyncDispose]())
+    const client = await RawSocket.connect(server.port)
+    open.push(() => client.destroy())
+    await makeBusy()
+    client.write(GET)
+    await waitFor('its end', () => bench.seen.length === 1 && bench.engine.connectionCount === 0)
+    expect(bench.seen[0]!.events).toEqual(['end', 'abort:client-closed'])
+    expect(bench.engine.activeExchanges).toBe(0)
   })
 })

@@ -1,18 +1,34 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { TurnClock, turnClock } from '../base/clock.ts'
-import { TickQueue, type Ticked } from './tick-queue.ts'
+import { TickQueue, TURNS_PER_READING, type Ticked } from './tick-queue.ts'
 
 const queue = new TickQueue()
 const served: string[] = []
+
+/** What an item does in the stages before its tick. */
+interface Early {
+  begin?: () => void
+  flush?: () => void
+}
 
 class Item implements Ticked {
   queued = false
   readonly #name: string
   readonly #act: () => void
+  readonly #early: Early
 
-  constructor(name: string, act: () => void = () => {}) {
+  constructor(name: string, act: () => void = () => {}, early: Early = {}) {
     this.#name = name
     this.#act = act
+    this.#early = early
+  }
+
+  begin(): void {
+    this.#early.begin?.()
+  }
+
+  flush(): void {
+    this.#early.flush?.()
   }
 
   onTick(): void {
@@ -42,12 +58,16 @@ const clock = new TurnClock(() => time.ms)
 /** A queue whose latest iteration had many turns. */
 async function busyQueue(): Promise<TickQueue> {
   const busy = new TickQueue(clock)
+  await makeBusy(busy)
+  return busy
+}
+
+async function makeBusy(busy: TickQueue): Promise<void> {
   for (let i = 0; i < 2 * 64; i++) {
     busy.beginTurn()
     busy.endTurn()
   }
   await endOfIteration()
-  return busy
 }
 
 test('outside of a turn the queue is served behind the callback, each item once', async () => {
@@ -135,15 +155,53 @@ describe('in a busy loop', () => {
 
   test('nothing waits long for other turns', async () => {
     const busy = await busyQueue()
-    turn(busy, 'a')
+    turn(busy, '0')
     time.ms++
-    expect(served).toEqual([])
-    turn(busy, 'b')
-    expect(served.splice(0)).toEqual(['a', 'b'])
+    const names = Array.from({ length: TURNS_PER_READING + 1 }, (_, i) => `${i}`)
+    for (const name of names.slice(1)) {
+      expect(served).toEqual([])
+      turn(busy, name)
+    }
+    expect(served.splice(0)).toEqual(names)
     turn(busy, 'c')
     expect(served).toEqual([])
     await endOfIteration()
     expect(served.splice(0)).toEqual(['c'])
+  })
+
+  test('all begin, then all are flushed, then each has its tick, also those that join', async () => {
+    const busy = await busyQueue()
+    const staged = (name: string, act?: () => void): Item =>
+      new Item(name, act, {
+        begin: () => served.push(`begin ${name}`),
+        flush: () => served.push(`flush ${name}`),
+      })
+    for (let again = 0; again < 2; again++) {
+      const late = staged('late')
+      busy.beginTurn()
+      busy.schedule(staged('a', () => busy.schedule(late)))
+      busy.schedule(staged('b'))
+      busy.endTurn()
+      busy.schedule(staged('c'))
+      await endOfIteration()
+      const stages =
+        'begin a, begin b, begin c, flush a, flush b, flush c, a, begin late, flush late'
+      expect(served.splice(0)).toEqual([...stages.split(', '), 'b', 'c', 'late'])
+      await makeBusy(busy)
+    }
+  })
+
+  test('what begins does so at the time of the turns', async () => {
+    const busy = await busyQueue()
+    const began = time.ms
+    let begunAt = 0
+    busy.beginTurn()
+    busy.schedule(new Item('a', undefined, { begin: () => (begunAt = clock.now()) }))
+    busy.endTurn()
+    time.ms++
+    await endOfIteration()
+    expect(served.splice(0)).toEqual(['a'])
+    expect(begunAt).toBe(began)
   })
 
   test('all are served at one time, which is that moment', async () => {
@@ -166,28 +224,37 @@ describe('in a busy loop', () => {
     expect(clock.now()).toBe(began + 3)
   })
 
-  test('one that throws does not leave the others without service', async () => {
-    const errors: unknown[] = []
-    const busy = await busyQueue()
-    const fails = new Item('fails', () => {
-      throw new Error('a bug')
-    })
-    busy.beginTurn()
-    busy.schedule(fails)
-    busy.schedule(new Item('other'))
-    time.ms++
-    busy.endTurn()
-    busy.beginTurn()
-    time.ms++
-    try {
-      busy.endTurn()
-    } catch (error) {
-      errors.push(error)
-    }
-    await nextTick()
-    expect(errors).toEqual([new Error('a bug')])
-    expect(served.splice(0)).toEqual(['fails', 'other'])
-  })
+  test.each(['begin', 'flush', 'tick'])(
+    'one whose %s throws leaves no other without service',
+    async (stage) => {
+      const busy = await busyQueue()
+      const fails = (): never => {
+        throw new Error('a bug')
+      }
+      const tick = stage === 'tick' ? fails : undefined
+      const early = stage === 'tick' ? {} : { [stage]: fails }
+      // As a process would see it that goes on.
+      const errors: unknown[] = []
+      const late = (): void => {
+        time.ms++
+        for (let i = 0; i < TURNS_PER_READING; i++) busy.beginTurn()
+        try {
+          busy.endTurn()
+        } catch (error) {
+          errors.push(error)
+        }
+      }
+      busy.beginTurn()
+      busy.schedule(new Item('other'))
+      busy.schedule(new Item('fails', tick, early))
+      busy.schedule(new Item('another'))
+      late()
+      await nextTick()
+      expect(errors).toEqual([new Error('a bug')])
+      const all = served.splice(0)
+      expect(all.filter((name) => name !== 'fails')).toEqual(['other', 'another'])
+    },
+  )
 })
 
 test('time stands still within a turn', () => {

@@ -6,11 +6,18 @@ import { LoopWatch } from './loop-watch.ts'
 export interface Ticked {
   /** Belongs to the queue. */
   queued: boolean
+  /** First of all: tells of the request that was read. */
+  begin(): void
+  /** Then: writes what was collected. */
+  flush(): void
+  /** At last: does what else is to be done, and writes what was collected since. */
   onTick(): void
 }
 
 /** What waits in a busy loop does so for no more turns after this time. */
 const MAX_WAIT_MS = 0.5
+/** Turns of an iteration that may share one reading of the clock: a tenth of a millisecond or less. */
+export const TURNS_PER_READING = 8
 /** Places a queue keeps for the next turns. */
 const KEPT_PLACES = 1_024
 
@@ -20,15 +27,20 @@ const KEPT_PLACES = 1_024
  * never calls back into its caller.
  *
  * In a busy event loop they are served when all callbacks of the iteration are over. A peer on this
- * machine is then awake for many writes instead of being woken by each, and takes them together.
+ * machine is then awake for many writes instead of being woken by each, and takes them together. And
+ * they are served in stages, so that the same code runs for all of them while it is warm.
  */
 export class TickQueue {
   readonly #items: (Ticked | null)[] = []
   #length = 0
-  /** Those before this place were served. */
+  /** Those before these places have begun, were flushed, are served. */
+  #begun = 0
+  #flushed = 0
   #next = 0
   /** The end of this turn serves the queue, unless the loop is busy. */
   #inTurn = false
+  /** Turns since the clock was read. */
+  #turns = 0
   /** When the first of those that wait was scheduled; kept in a busy loop. */
   #waitsSinceMs = 0
   readonly #clock: TurnClock
@@ -58,9 +70,14 @@ export class TickQueue {
    * the detour through Node's own queue. Turns do not nest.
    */
   beginTurn(): void {
-    // What waits already is served as it was promised.
+    // What waits already is served as it was promised, in a busy loop at the end of this iteration.
     this.#inTurn = this.#length === 0
-    this.#clock.beginTurn()
+    if (!this.#inTurn && this.#loop.isBusy && ++this.#turns < TURNS_PER_READING) {
+      this.#clock.continueTurn()
+    } else {
+      this.#clock.beginTurn()
+      this.#turns = 0
+    }
     this.#loop.countTurn()
   }
 
@@ -85,34 +102,47 @@ export class TickQueue {
     return this.#length > 0 && this.#clock.now() - this.#waitsSinceMs > MAX_WAIT_MS
   }
 
-  /** All at one time, that of now: what took long before counts. */
   readonly #serve = (): void => {
-    this.#clock.beginTurn()
     try {
-      this.#serveEach()
+      // Requests begin when they were read.
+      this.#clock.continueTurn()
+      this.#beginAll()
+      // The rest is done at one time, that of now: what took long before counts.
+      this.#clock.beginTurn()
+      this.#tickAll()
     } finally {
       this.#clock.endTurn()
+      this.#settle()
     }
   }
 
-  #serveEach(): void {
+  #beginAll(): void {
+    while (this.#begun < this.#length) this.#items[this.#begun++]!.begin()
+  }
+
+  #tickAll(): void {
     const items = this.#items
-    try {
-      while (this.#next < this.#length) {
-        const item = items[this.#next]!
-        items[this.#next++] = null
-        item.queued = false
-        item.onTick()
-      }
-    } finally {
-      // One that throws does not leave the others without service.
-      if (this.#next < this.#length) process.nextTick(this.#serve)
-      else {
-        this.#next = 0
-        this.#length = 0
-        if (items.length > KEPT_PLACES) items.length = KEPT_PLACES
-      }
+    while (this.#next < this.#length) {
+      this.#beginAll()
+      while (this.#flushed < this.#length) items[this.#flushed++]!.flush()
+      const item = items[this.#next]!
+      items[this.#next++] = null
+      item.queued = false
+      item.onTick()
     }
+  }
+
+  #settle(): void {
+    // One that throws does not leave the others without service.
+    if (this.#next < this.#length) {
+      process.nextTick(this.#serve)
+      return
+    }
+    this.#length = 0
+    this.#begun = 0
+    this.#flushed = 0
+    this.#next = 0
+    if (this.#items.length > KEPT_PLACES) this.#items.length = KEPT_PLACES
   }
 }
 

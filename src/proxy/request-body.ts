@@ -52,9 +52,7 @@ export class RequestBody {
 
   /** null: the request has no body and asks for no tunnel. */
   static of(request: Request, budget: ReplayBudget): RequestBody | null {
-    const isEmpty = request.bodyLength === 0
-    if (isEmpty && request.upgrade === null && request.method !== 'CONNECT') return null
-    return new RequestBody(budget, isEmpty)
+    return request.endsWithHead ? null : new RequestBody(budget, request.bodyLength === 0)
   }
 
   /** Another attempt could send what was sent so far. */

@@ -279,6 +279,12 @@ export class H1Connection implements Ticked {
     tickQueue.schedule(this)
   }
 
+  begin(): void {}
+
+  flush(): void {
+    this.#writer.flush()
+  }
+
   onTick(): void {
     this.#writer.flush()
     if (this.#state === UNSENT) this.#state = HEAD

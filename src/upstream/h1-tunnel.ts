@@ -123,6 +123,12 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     this.#handler.onUpstreamFailure(TOO_OLD)
   }
 
+  begin(): void {}
+
+  flush(): void {
+    this.#writer.flush()
+  }
+
   onTick(): void {
     this.#writer.flush()
     const socket = this.#socket
