@@ -5,6 +5,7 @@ import { waitFor } from '../../test/support/wait.ts'
 import { Headers } from '../http/headers.ts'
 import { invariants } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
+import { tickQueue } from '../http/tick-queue.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { H1Connection } from './h1-connection.ts'
 import type { ConnectionOwner } from './h1-owner.ts'
@@ -178,6 +179,29 @@ describe('requests', () => {
     expect(second.stream!.reused).toBe(true)
     expect(second.body).toBe('ok')
     expect(second.stream!.remote).toBe(`127.0.0.1:${bench.backend.port}`)
+  })
+
+  test('an attempt that is given up before its head was written sends nothing', async () => {
+    const bench = await startBench(answering(OK))
+    const attempt = bench.start()
+    attempt.stream!.abort()
+    await waitFor('the end', () => bench.owner.closed === 1)
+    expect(attempt.counts).toEqual(['start', 'end'])
+    expect(bench.received()).toBe('')
+  })
+
+  test('a connection that is being served already takes a request', async () => {
+    const bench = await startBench(answering(OK))
+    const attempts: Attempt[] = []
+    tickQueue.schedule(bench.connection)
+    tickQueue.schedule({
+      queued: false,
+      begin: () => attempts.push(bench.start()),
+      flush: () => {},
+      onTick: () => {},
+    })
+    await waitFor('the request to begin', () => attempts.length === 1)
+    expect((await finished(attempts[0]!)).body).toBe('ok')
   })
 
   test.each<[string, Partial<UpstreamRequest>, string]>([

@@ -20,6 +20,7 @@ import type { ConnectionOwner } from './h1-owner.ts'
 import type { H1Settings } from './h1-settings.ts'
 import { H1Stream } from './h1-stream.ts'
 import { socketAddress } from './h1-tunnel.ts'
+import { InformationalBudget } from './informational-budget.ts'
 import type {
   AttemptObserver,
   UpstreamHandler,
@@ -57,10 +58,11 @@ export class H1Connection implements Ticked {
   readonly #writer: SocketWriter
   readonly #reader: ResponseReader
   readonly #body: BodyReader
+  readonly #informational: InformationalBudget
   #stream: H1Stream | null = null
+  /** Its head waits until others have begun too. */
+  #unwritten: H1Stream | null = null
   #state = IDLE
-  #informational = 0
-  #informationalBytes = 0
   #receivedBytes = false
   #paused = false
   #peerEnded = false
@@ -76,6 +78,7 @@ export class H1Connection implements Ticked {
     this.#writer = new SocketWriter(socket)
     this.#reader = new ResponseReader(settings.maxHeadBytes, settings.maxHeaderFields)
     this.#body = new BodyReader(settings)
+    this.#informational = new InformationalBudget(settings)
     this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
     this.local = socketAddress(socket.localAddress, socket.localPort)
     socket.allowHalfOpen = true
@@ -105,17 +108,13 @@ export class H1Connection implements Ticked {
     const stream = new H1Stream(this, this.#writer, request, handler, observer)
     this.#stream = stream
     this.#state = UNSENT
-    this.#informational = 0
-    this.#informationalBytes = 0
+    this.#informational.begin()
     this.#receivedBytes = false
     this.#reader.head.keepsSpellings = request.headers.spellings !== null
     observer.onAttemptStart()
-    const head = writeRequestHead(request)
-    if (head === null) {
-      process.nextTick(() => this.#failRefused(stream))
-      return stream
-    }
-    this.#writer.text(head)
+    // At once where a body follows it, or where the turn of this connection to begin may be over.
+    if (stream.requestEnded && !this.queued) this.#unwritten = stream
+    else if (!this.#writeHead(stream)) return stream
     this.schedule()
     handler.onUpstreamReady(stream)
     return stream
@@ -126,8 +125,6 @@ export class H1Connection implements Ticked {
     this.#socket.destroy()
     this.#report()
   }
-
-  // ---- reading
 
   readonly #onData = (chunk: Buffer): void => {
     let at = 0
@@ -167,15 +164,13 @@ export class H1Connection implements Ticked {
   #takeInformational(headBytes: number): void {
     const stream = this.#stream!
     const { status, headers, upgrade: offered } = this.#reader.head
-    const { maxInformational, maxInformationalBytes: maxBytes } = this.#settings
     if (status === 101) {
       const upgrade = stream.request.upgrade
       if (upgrade !== null && offered === upgrade) this.#openTunnel(stream)
       else this.#fail(malformedResponse('unexpected-101'))
       return
     }
-    this.#informationalBytes += headBytes
-    if (++this.#informational > maxInformational || this.#informationalBytes > maxBytes) {
+    if (!this.#informational.takes(headBytes)) {
       return this.#fail(malformedResponse('too-many-informational'))
     }
     if (status === 100 && !stream.request.expectsContinue) return
@@ -251,8 +246,6 @@ export class H1Connection implements Ticked {
     if (this.#state === IDLE) this.#owner.onConnectionIdle(this)
   }
 
-  // ---- tunnels
-
   #openTunnel(stream: H1Stream): void {
     this.#state = TUNNEL
     stream.isTunnel = true
@@ -273,13 +266,27 @@ export class H1Connection implements Ticked {
     if (this.#state === TUNNEL) this.#socket.destroy()
   }
 
-  // ---- writing, called by the stream
-
   schedule(): void {
     tickQueue.schedule(this)
   }
 
-  begin(): void {}
+  begin(): void {
+    const stream = this.#unwritten
+    if (stream === null) return
+    this.#unwritten = null
+    if (!stream.over) this.#writeHead(stream)
+  }
+
+  /** False: the last check refused it. */
+  #writeHead(stream: H1Stream): boolean {
+    const head = writeRequestHead(stream.request)
+    if (head !== null) this.#writer.text(head)
+    else
+      process.nextTick(() => {
+        if (this.#stream === stream) this.#fail(refusedRequest())
+      })
+    return head !== null
+  }
 
   flush(): void {
     this.#writer.flush()
@@ -314,8 +321,6 @@ export class H1Connection implements Ticked {
     this.#socket.resume()
   }
 
-  // ---- ending
-
   abandon(stream: H1Stream): void {
     stream.over = true
     this.#stream = null
@@ -327,10 +332,6 @@ export class H1Connection implements Ticked {
   failLength(): void {
     this.#error = new Error('request body does not match its content-length')
     this.#socket.destroy()
-  }
-
-  #failRefused(stream: H1Stream): void {
-    if (this.#stream === stream) this.#fail(refusedRequest())
   }
 
   #fail(failure: UpstreamFailure): void {
