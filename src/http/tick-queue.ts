@@ -6,7 +6,7 @@ import { LoopWatch } from './loop-watch.ts'
 export interface Ticked {
   /** Belongs to the queue. */
   queued: boolean
-  /** First of all: tells of the request that was read. */
+  /** First of all: tells of a request that was read, or makes the head of one that goes out. */
   begin(): void
   /** Then: writes what was collected. */
   flush(): void
