@@ -36,6 +36,7 @@ export class KeptLines {
     this.#joined = ''
   }
 
+  /** The lines with the start line or framing `beside`. */
   with(beside: string): string {
     const isSame = beside === this.#beside
     if (isSame && this.#joined !== '') return this.#joined

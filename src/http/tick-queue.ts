@@ -14,9 +14,12 @@ export interface Ticked {
   onTick(): void
 }
 
-/** What waits in a busy loop does so for no more turns after this time. */
+/** What waits in a busy loop does so for no more turns after this time, once the clock is read again. */
 const MAX_WAIT_MS = 0.5
-/** Turns of an iteration that may share one reading of the clock: a tenth of a millisecond or less. */
+/**
+ * Turns of a busy iteration that may share one reading of the clock. Most take some microseconds; behind
+ * one that takes long (a plugin's hook) the next ones count as at its time.
+ */
 export const TURNS_PER_READING = 8
 /** Places a queue keeps for the next turns. */
 const KEPT_PLACES = 1_024
