@@ -1,9 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { heldHeapBytes } from '../../test/support/held-memory.ts'
+import { waitFor } from '../../test/support/wait.ts'
 import { HeadMemory } from './head-memory.ts'
+import { HeadReader } from './head-reader.ts'
 import { HttpSettings } from './http-settings.ts'
 import { sharedView } from './read-buffers.ts'
 import { Refusal } from './refusal.ts'
+import { type RepeatedHead, RepeatedHeads } from './repeated-head.ts'
 import { Request } from './request.ts'
 import { RequestReader } from './request-reader.ts'
 import { ResponseReader } from './response-reader.ts'
@@ -34,6 +38,14 @@ const ARRIVALS = [
   'within another',
   'in pieces',
 ]
+
+/** What `messages` gives at most. */
+const MOST_MESSAGES = 21
+/** Which of two connections each message comes on. */
+const CONNECTIONS = fc.oneof(
+  fc.constant<number[]>(Array.from({ length: MOST_MESSAGES }, () => 0)),
+  fc.array(fc.nat(1), { minLength: MOST_MESSAGES, maxLength: MOST_MESSAGES }),
+)
 
 interface Message {
   readonly head: Buffer
@@ -125,13 +137,15 @@ describe('of heads that come again and again', () => {
     }
     const starts = ['GET /a HTTP/1.1', 'GET /b HTTP/1.1', 'POST /b?c HTTP/1.1', 'GET /a HTTP/1.0']
     fc.assert(
-      fc.property(messages(starts), (all) => {
-        let one = new RequestReader(settings, 'http')
-        for (const message of all) {
+      fc.property(messages(starts), CONNECTIONS, (all, places) => {
+        const heads = new RepeatedHeads()
+        const connect = (): RequestReader => new RequestReader(settings, 'http', heads, 'here')
+        const connections = [connect(), connect()]
+        for (const [i, message] of all.entries()) {
           const alone = read(new RequestReader(settings, 'http'), message)
-          expect(read(one, message)).toEqual(alone)
+          expect(read(connections[places[i]!]!, message)).toEqual(alone)
           // The connection ends there.
-          if ('reason' in alone) one = new RequestReader(settings, 'http')
+          if ('reason' in alone) connections[places[i]!] = connect()
         }
       }),
       { numRuns: 2_000 },
@@ -155,15 +169,17 @@ describe('of heads that come again and again', () => {
       return { status, length, framing, closes, upgrade, keepAliveMs, fields, spellings, behind }
     }
     const starts = ['HTTP/1.1 200 OK', 'HTTP/1.1 204 OK', 'HTTP/1.0 200 OK', 'HTTP/1.1 100 OK']
-    const spelled = fc.array(fc.boolean(), { minLength: 21, maxLength: 21 })
+    const spelled = fc.array(fc.boolean(), { minLength: MOST_MESSAGES, maxLength: MOST_MESSAGES })
     fc.assert(
-      fc.property(messages(starts), fc.option(spelled), (all, spelledAll) => {
-        let one = new ResponseReader(1_000, 100)
+      fc.property(messages(starts), CONNECTIONS, fc.option(spelled), (all, places, spelledAll) => {
+        const heads = new RepeatedHeads()
+        const connect = (): ResponseReader => new ResponseReader(1_000, 100, heads)
+        const connections = [connect(), connect()]
         for (const [i, message] of all.entries()) {
           const isSpelled = spelledAll?.[i] ?? false
           const alone = read(new ResponseReader(1_000, 100), message, isSpelled)
-          expect(read(one, message, isSpelled)).toEqual(alone)
-          if ('reason' in alone) one = new ResponseReader(1_000, 100)
+          expect(read(connections[places[i]!]!, message, isSpelled)).toEqual(alone)
+          if ('reason' in alone) connections[places[i]!] = connect()
         }
       }),
       { numRuns: 2_000 },
@@ -173,41 +189,107 @@ describe('of heads that come again and again', () => {
 
 describe('what is kept', () => {
   const HEAD = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
-  const note = (memory: HeadMemory, head: string): boolean =>
-    memory.note(`${head}body`, head.length)
+
+  /** One connection: `note` reads a head, `kept` tells how much of a chunk is the one that is kept. */
+  class Memory {
+    readonly #reader = new HeadReader(10_000, 1)
+    readonly #memory: HeadMemory
+
+    constructor(heads: RepeatedHeads = new RepeatedHeads(), sender: string = 'here') {
+      this.#memory = new HeadMemory(heads, sender)
+    }
+
+    note(head: string): void {
+      expect(this.#reader.read(received(head, 'body'), 0)).toBe(true)
+      this.#memory.note(this.#reader, ['accept', '*/*'], null)
+    }
+
+    take(chunk: Buffer): RepeatedHead | null {
+      return this.#memory.take(this.#reader, chunk, 0)
+    }
+
+    kept(chunk: Buffer): number {
+      return this.take(chunk)?.bytes.length ?? 0
+    }
+  }
 
   test('is a head that came three times, to the byte', () => {
-    const memory = new HeadMemory()
-    expect([note(memory, HEAD), note(memory, HEAD)]).toEqual([false, false])
-    expect(memory.lengthIn(received(HEAD))).toBe(0)
-    expect(note(memory, HEAD)).toBe(true)
-    expect(memory.lengthIn(received(HEAD))).toBe(HEAD.length)
-    expect(memory.lengthIn(received(HEAD, 'and more'))).toBe(HEAD.length)
-    expect(memory.lengthIn(Buffer.from(HEAD))).toBe(HEAD.length)
-    expect(memory.lengthIn(received(HEAD.slice(0, -1)))).toBe(0)
+    const memory = new Memory()
+    memory.note(HEAD)
+    memory.note(HEAD)
+    expect(memory.kept(received(HEAD))).toBe(0)
+    memory.note(HEAD)
+    expect(memory.kept(received(HEAD))).toBe(HEAD.length)
+    expect(memory.kept(received(HEAD, 'and more'))).toBe(HEAD.length)
+    expect(memory.kept(Buffer.from(HEAD))).toBe(HEAD.length)
+    expect(memory.kept(received(HEAD.slice(0, -1)))).toBe(0)
     for (let i = 0; i < HEAD.length; i++) {
       const other = received(HEAD)
       other[i]! ^= 0x20
-      expect(memory.lengthIn(other)).toBe(0)
+      expect(memory.kept(other)).toBe(0)
     }
   })
 
   test('is looked for in no chunk whose beginning would need a view of its own', () => {
-    const memory = new HeadMemory()
-    for (let i = 0; i < 3; i++) note(memory, HEAD)
-    expect(memory.lengthIn(Buffer.from(`${HEAD}more`))).toBe(0)
+    const memory = new Memory()
+    for (let i = 0; i < 3; i++) memory.note(HEAD)
+    expect(memory.kept(Buffer.from(`${HEAD}more`))).toBe(0)
   })
 
   test('is none behind another', () => {
-    const memory = new HeadMemory()
-    for (let i = 0; i < 3; i++) note(memory, HEAD)
-    expect(note(memory, HEAD.replace('a', 'b'))).toBe(false)
-    expect(memory.lengthIn(received(HEAD))).toBe(0)
+    const memory = new Memory()
+    for (let i = 0; i < 3; i++) memory.note(HEAD)
+    memory.note(HEAD.replace('a', 'b'))
+    expect(memory.kept(received(HEAD))).toBe(0)
   })
 
   test('is no head that is long', () => {
-    const memory = new HeadMemory()
+    const memory = new Memory()
     const long = `GET / HTTP/1.1\r\ncookie: ${'x'.repeat(2_048)}\r\n\r\n`
-    for (let i = 0; i < 5; i++) expect(note(memory, long)).toBe(false)
+    for (let i = 0; i < 5; i++) memory.note(long)
+    expect(memory.kept(received(long))).toBe(0)
+  })
+
+  describe('on several connections', () => {
+    const learn = (heads: RepeatedHeads, sender: string, head = HEAD): RepeatedHead | null => {
+      const memory = new Memory(heads, sender)
+      for (let i = 0; i < 3; i++) memory.note(head)
+      return memory.take(received(head))
+    }
+
+    test('is there once for each sender', () => {
+      const heads = new RepeatedHeads()
+      const first = learn(heads, '10.0.0.1')
+      expect(first?.bytes.toString('latin1')).toBe(HEAD)
+      expect(learn(heads, '10.0.0.1')).toBe(first)
+      const other = learn(heads, '10.0.0.2')
+      expect(other?.bytes.toString('latin1')).toBe(HEAD)
+      expect(other).not.toBe(first)
+      expect(learn(new RepeatedHeads(), '10.0.0.1')).not.toBe(first)
+    })
+
+    test('is another one where two share a place in the table', () => {
+      const heads = new RepeatedHeads(1)
+      const first = learn(heads, '10.0.0.1')
+      const other = HEAD.replace('a', 'b')
+      expect(learn(heads, '10.0.0.1', other)?.bytes.toString('latin1')).toBe(other)
+      expect(first?.bytes.toString('latin1')).toBe(HEAD)
+      const again = learn(heads, '10.0.0.1')
+      expect(again?.bytes.toString('latin1')).toBe(HEAD)
+      expect(again).not.toBe(first)
+    })
+
+    test('goes with the last of them', async () => {
+      const heads = new RepeatedHeads()
+      let left: WeakRef<RepeatedHead> | null = null
+      const use = (): void => {
+        left = new WeakRef(learn(heads, '10.0.0.1')!)
+      }
+      use()
+      await waitFor('the head to be freed', () => {
+        heldHeapBytes()
+        return left!.deref() === undefined
+      })
+    })
   })
 })

@@ -1,5 +1,4 @@
 import { isTokenCode } from './field-syntax.ts'
-import { HeadMemory } from './head-memory.ts'
 import { BAD_LINE_END, BAD_START_LINE, HEAD_TOO_LARGE } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -27,7 +26,6 @@ export class HeadReader {
   readonly #maxBytes: number
   /** Empty lines tolerated before a request line (RFC 9112 2.2). */
   readonly #maxEmptyLines: number
-  readonly #memory = new HeadMemory()
   #carry: Buffer | null = null
   #length = 0
   /** How much of CRLFCRLF the last carried bytes match. */
@@ -44,19 +42,10 @@ export class HeadReader {
     return this.#carry !== null
   }
 
-  /** True when the chunk begins with the head that is kept: only `next` is set. */
-  readKept(chunk: Buffer, start: number): boolean {
-    if (start !== 0 || this.#carry !== null) return false
-    const length = this.#memory.lengthIn(chunk)
-    if (length === 0) return false
+  /** The chunk begins with a head of `length` bytes that is known: only `next` is set. */
+  skip(length: number): void {
     this.next = length
     this.#emptyLines = 0
-    return true
-  }
-
-  /** The head in `text` is valid. True: it is the one kept from now on, as it came again and again. */
-  keep(): boolean {
-    return this.#memory.note(this.text, this.end + 4)
   }
 
   /** True when the head is complete. `chunk` is not kept. */

@@ -1,8 +1,8 @@
+import { HeadMemory } from './head-memory.ts'
 import { HeadReader } from './head-reader.ts'
-import { Headers } from './headers.ts'
 import type { HttpSettings } from './http-settings.ts'
-import { KeptHead } from './kept-head.ts'
 import type { Refusal } from './refusal.ts'
+import { RepeatedHeads } from './repeated-head.ts'
 import { Request } from './request.ts'
 import { RequestHeadParser } from './request-head.ts'
 
@@ -14,14 +14,20 @@ export class RequestReader {
   readonly #keeps: boolean
   readonly #head: HeadReader
   readonly #parser: RequestHeadParser
-  /** What the head that is kept asks for, and with which fields. The parser has read no other since. */
-  #kept: Request | null = null
-  #fields: KeptHead | null = null
+  /** The parser has read no other head since the one that is kept. */
+  readonly #memory: HeadMemory
 
-  constructor(settings: HttpSettings, scheme: 'http' | 'https') {
+  /** `heads` were all read with the same settings; `sender` is the client's address. */
+  constructor(
+    settings: HttpSettings,
+    scheme: 'http' | 'https',
+    heads: RepeatedHeads = new RepeatedHeads(),
+    sender: string = '',
+  ) {
     this.#keeps = !settings.preserveHeaderCase
     this.#head = new HeadReader(settings.maxHeadBytes, MAX_EMPTY_LINES)
     this.#parser = new RequestHeadParser(settings, scheme)
+    this.#memory = new HeadMemory(heads, sender)
   }
 
   /** A head has begun and is not complete. */
@@ -47,17 +53,14 @@ export class RequestReader {
   /** A complete request, why there will be none, or null while more bytes are needed. */
   read(chunk: Buffer, at: number): Request | Refusal | null {
     const head = this.#head
-    if (head.readKept(chunk, at)) return this.#kept!.again(Headers.again(this.#fields!))
+    const kept = this.#memory.take(head, chunk, at)
+    if (kept !== null) return kept.nextRequest()
     if (!head.read(chunk, at)) return head.refusal
     const request = this.#parser.parse(head.text, head.end)
-    if (this.#keeps && request instanceof Request) this.#note(request)
+    if (this.#keeps && request instanceof Request) {
+      this.#memory.note(head, request.headers.fields, request)
+    }
     head.text = ''
     return request
-  }
-
-  #note(request: Request): void {
-    if (!this.#head.keep()) return
-    this.#fields = new KeptHead(request.headers.fields)
-    this.#kept = request.again(new Headers())
   }
 }

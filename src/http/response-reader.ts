@@ -1,7 +1,7 @@
+import { HeadMemory } from './head-memory.ts'
 import { HeadReader } from './head-reader.ts'
-import { Headers } from './headers.ts'
-import { KeptHead } from './kept-head.ts'
 import type { Refusal } from './refusal.ts'
+import { RepeatedHeads } from './repeated-head.ts'
 import { ResponseHeadParser } from './response-head.ts'
 
 /** Reads the response heads of one upstream connection. */
@@ -12,13 +12,14 @@ export class ResponseReader {
   refusal: Refusal | null = null
 
   readonly #reader: HeadReader
-  /** Fields of the head that is kept. The parser has read no other since. */
-  #fields: KeptHead | null = null
+  /** The parser has read no other head since the one that is kept. */
+  readonly #memory: HeadMemory
 
-  /** In bytes and in fields. */
-  constructor(maxHeadBytes: number, maxFields: number) {
+  /** In bytes and in fields. `heads` are those of all connections to the same backend. */
+  constructor(maxHeadBytes: number, maxFields: number, heads: RepeatedHeads = new RepeatedHeads()) {
     this.#reader = new HeadReader(maxHeadBytes, 0)
     this.head = new ResponseHeadParser(maxFields)
+    this.#memory = new HeadMemory(heads, '')
   }
 
   /** Index in the chunk of the first byte behind the head. */
@@ -30,14 +31,15 @@ export class ResponseReader {
   read(chunk: Buffer, at: number): boolean {
     const reader = this.#reader
     const { head } = this
-    if (!head.keepsSpellings && reader.readKept(chunk, at)) {
-      head.headers = Headers.again(this.#fields!)
+    const kept = head.keepsSpellings ? null : this.#memory.take(reader, chunk, at)
+    if (kept !== null) {
+      head.headers = kept.nextHeaders()
       return true
     }
     if (!reader.read(chunk, at)) return this.#refuse(reader.refusal)
     const refusal = head.parse(reader.text, reader.end)
     if (refusal !== null) return this.#refuse(refusal)
-    if (reader.keep()) this.#fields = new KeptHead(head.headers.fields)
+    this.#memory.note(reader, head.headers.fields, null)
     reader.text = ''
     return true
   }

@@ -59,7 +59,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#settings = settings
     this.#socket = socket
     this.#writer = new SocketWriter(socket)
-    this.#reader = new RequestReader(settings, engine.scheme)
+    this.#reader = new RequestReader(settings, engine.scheme, engine.heads, this.remoteAddress)
     this.#body = new BodyReader(settings)
     this.#deadlines = new Deadlines(engine.wheel, this, socket, settings)
     this.#gate = new InputGate(socket)

@@ -5,6 +5,7 @@ import type { DownstreamConnection, DownstreamExchange } from './exchange.ts'
 import type { HttpSettings } from './http-settings.ts'
 import { PrefaceSniffer, type SnifferOwner } from './preface-sniffer.ts'
 import type { Refusal } from './refusal.ts'
+import { RepeatedHeads } from './repeated-head.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { ServerExchange } from './server-exchange.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -37,6 +38,8 @@ export interface AcceptedBytes {
 /** Serves HTTP/1.1 on sockets that others accept. One per listener, or per chain of a listener. */
 export class HttpServerEngine implements SnifferOwner {
   settings: HttpSettings
+  /** Those of connections that follow the settings. */
+  heads = new RepeatedHeads()
   readonly scheme: 'http' | 'https'
   readonly wheel: TimerWheel
   /** Answers carry `Connection: close` from now on. */
@@ -60,6 +63,7 @@ export class HttpServerEngine implements SnifferOwner {
   /** Connections accepted from now on follow `settings`; those there are keep theirs. */
   configure(settings: HttpSettings): void {
     this.settings = settings
+    this.heads = new RepeatedHeads()
   }
 
   get connectionCount(): number {

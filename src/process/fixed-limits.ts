@@ -15,6 +15,7 @@ import { MAX_LENGTH_DIGITS } from '../http/framing.ts'
 import { MAX_REMEMBERED } from '../http/field-block.ts'
 import { MAX_HELD_BYTES } from '../http/input-gate.ts'
 import { LOOK_EVERY_MS } from '../http/paused-reads.ts'
+import { MAX_SHARED_HEADS } from '../http/repeated-head.ts'
 import { MAX_EMPTY_LINES } from '../http/request-reader.ts'
 import { PROXY_HEADER_TIMEOUT_MS } from '../listeners/proxy-protocol.ts'
 import { MAX_V2_PAYLOAD_BYTES } from '../listeners/proxy-protocol-header.ts'
@@ -114,6 +115,11 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
     'remembered-head',
     MAX_REMEMBERED,
     'Characters of the longest head that a connection remembers, in case the next one repeats it.',
+  ),
+  fixed(
+    'shared-heads',
+    MAX_SHARED_HEADS,
+    'Heads that the connections of one listener, or to one backend, may find at one another.',
   ),
   fixed(
     'early-tcp-bytes',

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Roster } from '../base/roster.ts'
+import { RepeatedHeads } from '../http/repeated-head.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
 import type { DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -26,6 +27,7 @@ const KEEP_ALIVE_MARGIN_MS = 1_000
 class ExclusiveConnection implements PooledConnection, AttemptObserver {
   rosterPlace = -1
   readonly pool: ExclusivePool
+  readonly heads: RepeatedHeads
   readonly connection: H1Connection
   readonly bornMs: number
   idleSinceMs: number
@@ -47,6 +49,7 @@ class ExclusiveConnection implements PooledConnection, AttemptObserver {
     this.#owner = pool.owner
     this.#busy = false
     this.#ending = false
+    this.heads = pool.heads
     this.connection = new H1Connection(socket, pool.settings, this)
     hearLastWords(socket)
   }
@@ -92,6 +95,7 @@ class ExclusiveConnection implements PooledConnection, AttemptObserver {
 /** HTTP/1: one request per connection; the connection that became idle last is used first. */
 export class ExclusivePool extends ConnectionPool {
   readonly settings: H1Settings
+  readonly heads = new RepeatedHeads()
   protected override readonly exclusive = true
   readonly #open: Roster<ExclusiveConnection>
   /** Longest idle first. */

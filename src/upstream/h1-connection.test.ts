@@ -4,6 +4,7 @@ import { RawServer } from '../../test/support/raw-socket.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { Headers } from '../http/headers.ts'
 import { invariants } from '../http/message-writer.ts'
+import { RepeatedHeads } from '../http/repeated-head.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import { tickQueue } from '../http/tick-queue.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -77,6 +78,7 @@ class Attempt implements UpstreamHandler, AttemptObserver {
 }
 
 class Owner implements ConnectionOwner {
+  readonly heads = new RepeatedHeads()
   idle = 0
   closed = 0
   onConnectionIdle(): void {

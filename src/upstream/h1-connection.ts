@@ -61,7 +61,7 @@ export class H1Connection implements Ticked {
   readonly #informational: InformationalBudget
   #stream: H1Stream | null = null
   /** Its head waits until others have begun too. */
-  #unwritten: H1Stream | null = null
+  #isUnwritten = false
   #state = IDLE
   #receivedBytes = false
   #paused = false
@@ -76,7 +76,8 @@ export class H1Connection implements Ticked {
     this.#settings = settings
     this.#owner = owner
     this.#writer = new SocketWriter(socket)
-    this.#reader = new ResponseReader(settings.maxHeadBytes, settings.maxHeaderFields)
+    const { maxHeadBytes, maxHeaderFields } = settings
+    this.#reader = new ResponseReader(maxHeadBytes, maxHeaderFields, owner.heads)
     this.#body = new BodyReader(settings)
     this.#informational = new InformationalBudget(settings)
     this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
@@ -113,7 +114,7 @@ export class H1Connection implements Ticked {
     this.#reader.head.keepsSpellings = request.headers.spellings !== null
     observer.onAttemptStart()
     // At once where a body follows it, or where the turn of this connection to begin may be over.
-    if (stream.requestEnded && !this.queued) this.#unwritten = stream
+    if (stream.requestEnded && !this.queued) this.#isUnwritten = true
     else if (!this.#writeHead(stream)) return stream
     this.schedule()
     handler.onUpstreamReady(stream)
@@ -271,10 +272,9 @@ export class H1Connection implements Ticked {
   }
 
   begin(): void {
-    const stream = this.#unwritten
-    if (stream === null) return
-    this.#unwritten = null
-    if (!stream.over) this.#writeHead(stream)
+    if (!this.#isUnwritten) return
+    this.#isUnwritten = false
+    if (this.#stream !== null) this.#writeHead(this.#stream)
   }
 
   /** False: the last check refused it. */

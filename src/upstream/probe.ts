@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { Headers } from '../http/headers.ts'
+import { RepeatedHeads } from '../http/repeated-head.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import { Dial, type DialLimits, type DialListener, type DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -31,6 +32,7 @@ const UNSEEN: AttemptObserver = {
   onAttemptEnd() {},
 }
 const UNOWNED = {
+  heads: new RepeatedHeads(),
   onConnectionIdle() {},
   onConnectionStreamFreed() {},
   onConnectionDraining() {},
