@@ -257,8 +257,8 @@ describe('what is kept', () => {
       return memory.take(received(head))
     }
 
-    test('is there once for each sender', () => {
-      const heads = new RepeatedHeads()
+    test.each([1, 1_024])('is there once for each sender (places: %s)', (places) => {
+      const heads = new RepeatedHeads(places)
       const first = learn(heads, '10.0.0.1')
       expect(first?.bytes.toString('latin1')).toBe(HEAD)
       expect(learn(heads, '10.0.0.1')).toBe(first)

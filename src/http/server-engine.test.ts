@@ -136,6 +136,29 @@ describe('keep-alive and pipelining', () => {
     expect(bench.engine.activeExchanges).toBe(0)
   })
 
+  test('a head that came again and again is read by the settings of its connection', async () => {
+    const bench = await startBench(
+      (recorder) => {
+        recorder.onEnd = () => {
+          const { fields } = recorder.exchange.request.headers
+          recorder.exchange.sendWhole(200, new Headers(), `<${bench.seen.length} ${fields.join()}>`)
+        }
+      },
+      { underscoreNames: 'allow' },
+    )
+    const ask = async (client: RawSocket): Promise<string> => {
+      const number = bench.seen.length + 1
+      const text = await client.write(GET.replace('Host', 'x_a: 1\r\nHost')).until(`<${number} `)
+      return text.slice(text.lastIndexOf('<'))
+    }
+    const first = await bench.client()
+    for (let i = 1; i <= 5; i++) expect(await ask(first)).toBe(`<${i} x_a,1>`)
+    bench.engine.configure(new HttpSettings({ underscoreNames: 'drop' }))
+    const second = await bench.client()
+    for (let i = 6; i <= 10; i++) expect(await ask(second)).toBe(`<${i} >`)
+    expect(await ask(first)).toBe('<11 x_a,1>')
+  })
+
   test('answers pipelined requests one at a time and in order', async () => {
     let most = 0
     const bench = await startBench((recorder) => {
