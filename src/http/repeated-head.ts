@@ -6,7 +6,7 @@ import type { Request } from './request.ts'
 /** Heads that connections may find at one another, in one table. */
 export const MAX_SHARED_HEADS = 1_024
 
-/** A head that came again and again, and what was read from it. Never changed. */
+/** A head that came again and again, what was read from it, and what was written for it so far. */
 export class RepeatedHead {
   readonly bytes: Buffer
   readonly fields: KeptHead
@@ -49,8 +49,8 @@ export class RepeatedHead {
  * Repeated heads, so that the connections on which the same one comes have it once. With each its own,
  * a few hundred connections read more memory per request than the processor's cache holds.
  *
- * Shared among connections with the same peer address, for which the edge writes the same; and so that
- * nobody can learn from how long it takes whether another client sends a head with a certain secret.
+ * Shared among connections with the same peer address only: for these the edge writes the same; and
+ * how long a head takes tells nobody whether somebody at another address sends it, secrets included.
  * The table holds on to nothing: a head goes with the last connection that has it.
  */
 export class RepeatedHeads {
