@@ -33,11 +33,15 @@ const LINES = [
 const ARRIVALS = [
   'alone',
   'with more',
+  'with much',
   'twice',
   'behind an empty line',
   'within another',
   'in pieces',
 ]
+
+/** Behind a head: too much for the whole chunk to be one that shared reads know already. */
+const MUCH = 'more'.repeat(1_024)
 
 /** What `messages` gives at most. */
 const MOST_MESSAGES = 21
@@ -91,6 +95,8 @@ function arrive<T>(
   switch (arrival) {
     case 'with more':
       return { outcome: read(received(head, 'more'), 0), behind: next() - head.length }
+    case 'with much':
+      return { outcome: read(received(head, MUCH), 0), behind: next() - head.length }
     case 'twice': {
       const chunk = received(head, head)
       const outcome = read(chunk, 0)
@@ -230,10 +236,19 @@ describe('what is kept', () => {
     }
   })
 
-  test('is looked for in no chunk whose beginning would need a view of its own', () => {
+  test('is found in whatever memory it comes', () => {
     const memory = new Memory()
     for (let i = 0; i < 3; i++) memory.note(HEAD)
-    expect(memory.kept(Buffer.from(`${HEAD}more`))).toBe(0)
+    for (const chunk of [received(HEAD, MUCH), Buffer.from(`${HEAD}more`)]) {
+      expect(memory.kept(chunk)).toBe(HEAD.length)
+      for (let i = 0; i < HEAD.length; i++) {
+        chunk[i]! ^= 0x20
+        expect(memory.kept(chunk)).toBe(0)
+        chunk[i]! ^= 0x20
+      }
+    }
+    expect(memory.kept(Buffer.from(HEAD.slice(0, -1)))).toBe(0)
+    expect(memory.kept(Buffer.from(HEAD).subarray(1))).toBe(0)
   })
 
   test('is none behind another', () => {

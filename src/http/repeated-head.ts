@@ -23,12 +23,14 @@ export class RepeatedHead {
     this.#request = request === null ? null : request.again(new Headers())
   }
 
-  /** `chunk` begins with this head. Not looked at where that would take a new view of it. */
+  /** `chunk` begins with this head. */
   begins(chunk: Buffer): boolean {
     const { bytes } = this
-    if (chunk.length < bytes.length) return false
-    const view = leadingView(chunk, bytes.length)
-    return view !== null && view.equals(bytes)
+    const { length } = bytes
+    if (chunk.length < length) return false
+    const view = leadingView(chunk, length)
+    // Without a view at hand, comparing a part costs less than making one.
+    return view === null ? chunk.compare(bytes, 0, length, 0, length) === 0 : view.equals(bytes)
   }
 
   is(sender: string, text: string): boolean {
