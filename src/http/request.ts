@@ -81,6 +81,16 @@ export class Request {
     return this.bodyLength === 0 && this.upgrade === null && this.method !== 'CONNECT'
   }
 
+  /** Path with query as it goes on the wire (RFC 9112 3.2). */
+  get target(): string {
+    const target = this.path + this.query
+    return this.toProxy ? `http://${this.authority}${target}` : target
+  }
+
+  get clientHttp2(): boolean {
+    return this.protocol === 'HTTP/2'
+  }
+
   /** The same request once more, with other fields. Only of one that was not routed. */
   again(headers: Headers): Request {
     return new Request({

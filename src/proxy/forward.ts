@@ -1,9 +1,7 @@
 import { pickWeighted } from '../base/weighted-pick.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import { Headers } from '../http/headers.ts'
-import type { Request } from '../http/request.ts'
 import type { ForwardAction } from '../routing/route.ts'
-import type { UpstreamRequest } from '../upstream/transport.ts'
 import type { Exchange } from './exchange.ts'
 import { appendForwardedHost } from './forwarded-headers.ts'
 import { sendLocalReply } from './local-reply.ts'
@@ -16,32 +14,6 @@ import { Tries } from './tries.ts'
 
 const DEADLINE_EXCEEDED = '4'
 const MAX_TIMER_MS = 2 ** 31 - 1
-
-/** The canonical request as an upstream transport takes it. */
-class OutboundRequest implements UpstreamRequest {
-  readonly method: string
-  readonly scheme: 'http' | 'https'
-  readonly authority: string
-  readonly target: string
-  readonly headers: Headers
-  readonly bodyLength: number
-  readonly upgrade: string | null
-  readonly expectsContinue: boolean
-  readonly clientHttp2: boolean
-
-  constructor(request: Request) {
-    this.method = request.method
-    this.scheme = request.scheme
-    this.authority = request.authority
-    const path = request.path + request.query
-    this.target = request.toProxy ? `http://${request.authority}${path}` : path
-    this.headers = request.headers
-    this.bodyLength = request.bodyLength
-    this.upgrade = request.upgrade
-    this.expectsContinue = request.expectsContinue
-    this.clientHttp2 = request.protocol === 'HTTP/2'
-  }
-}
 
 /** Picks one of the route's destinations. Before the filters: they and the log name its cluster. */
 export function pickDestination(exchange: Exchange, action: ForwardAction): void {
@@ -139,14 +111,13 @@ export function startAttempt(exchange: Exchange): void {
   startClocks(exchange)
   if (exchange.body !== null) exchange.body.keep(replayLimit(exchange))
   if (exchange.tries !== null) announceTimeout(exchange, exchange.tries)
-  const outbound = new OutboundRequest(request)
   if (exchange.cluster !== null) {
     const cluster = exchange.runtimeCluster
     if (cluster === null) {
       sendLocalReply(exchange, 503, new Headers(), '', 'NC', 'cluster_not_found')
       return
     }
-    const attempt = cluster.startRequest(outbound, exchange, exchange)
+    const attempt = cluster.startRequest(request, exchange, exchange)
     exchange.clusterAttempt = attempt
     exchange.attempt = attempt
     return
@@ -154,7 +125,7 @@ export function startAttempt(exchange: Exchange): void {
   const { host } = splitHostPort(request.authority)
   const { passthrough, declaredPassthrough } = exchange.runtime
   const target = exchange.declaredByName ? declaredPassthrough : passthrough
-  exchange.attempt = target.startRequest(host, exchange.port, outbound, exchange)
+  exchange.attempt = target.startRequest(host, exchange.port, request, exchange)
 }
 
 /** How long this attempt may take, for the upstream: x-envoy-expected-rq-timeout-ms, grpc-timeout. */

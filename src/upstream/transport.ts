@@ -1,7 +1,7 @@
 import type { Headers } from '../http/headers.ts'
 import type { UpstreamFailure } from './failure.ts'
 
-/** What goes out to an endpoint. Built by the proxy; never changed by a transport. */
+/** What goes out to an endpoint: a Request, or one that the gateway makes. Never changed by a transport. */
 export interface UpstreamRequest {
   readonly method: string
   readonly scheme: 'http' | 'https'
