@@ -28,7 +28,7 @@ export class MirrorRequest implements UpstreamRequest {
     this.bodyLength = request.bodyLength
     this.upgrade = null
     this.expectsContinue = false
-    this.clientHttp2 = request.protocol === 'HTTP/2'
+    this.clientHttp2 = request.clientHttp2
   }
 }
 
