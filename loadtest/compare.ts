@@ -2,45 +2,61 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fullLoad, type LoadResult, pacedLoad } from './load.ts'
+import { pacedLoad } from './load.ts'
 import { percentile } from './micro/figures.ts'
-import { cpuTimeOf } from './process-cpu.ts'
 import { envoy, ENVOY_ENVIRONMENT } from './proxies/envoy.ts'
 import { haproxy } from './proxies/haproxy.ts'
 import { fastifyHttpProxy } from './proxies/http-proxy.ts'
 import { nginx } from './proxies/nginx.ts'
-import { installed, type ProxyKind, type RunningProxy, stopChild } from './proxies/proxy.ts'
+import { installed, type ProxyKind, stopChild } from './proxies/proxy.ts'
 import { tidegate } from './proxies/tidegate.ts'
 import { startBackend } from './running-backend.ts'
 import { type Scenario, SCENARIOS, type TlsFiles, writeTlsFiles } from './scenario.ts'
+import {
+  Contender,
+  costRatio,
+  cpuOf,
+  type SharedLoad,
+  stopAll,
+  takeTurns,
+  type Turn,
+  WARM_UP_SECONDS,
+} from './turns.ts'
 
 /**
- * The side-by-side comparison: each proxy alone on one core before the same backend, load from the
- * other core, CPU time of the proxy's processes divided by the requests it answered. Rounds are
- * interleaved; machines are noisy, so only ratios within one run mean something.
+ * The side-by-side comparison: all proxies run on one core before the same backend and take turns of
+ * a few seconds, load comes from the other core, CPU time of a proxy's processes is divided by the
+ * requests it answered. What counts are the medians of ratios within the same round: machines are
+ * noisy. All is done again with new processes (`--sets`): where their memory lies makes a percent or two.
  *
- *   npm run bench -- [--scenario plain|fields|body-1k|body-64k|https|h2|all] [--rounds N] [--seconds N]
- *                    [--connections N] [--install-envoy]
+ *   npm run bench -- [--scenario plain|fields|body-1k|body-64k|https|h2|all] [--sets N] [--rounds N]
+ *                    [--seconds N] [--connections N] [--install-envoy]
+ *
+ * `--seconds` of a turn are 2, or 5 with TLS: beside its handshakes, which are not what is asked for.
  */
 const PROXY_CORE = 0
 const LOAD_CORE = 1
-/** JavaScript proxies reach their steady state after some 50,000 requests. */
-const WARM_UP_SECONDS = 5
-/** Share of each proxy's own peak at which its p99 is taken. */
+const TURN_SECONDS = 2
+const TLS_TURN_SECONDS = 5
+/** Share of each proxy's own peak at which its p99 is taken, twice of each set. */
 const PACED_SHARE = 0.7
+const PACED_SECONDS = 5
+const PACED_TURNS = 2
 const KINDS: readonly ProxyKind[] = [nginx, haproxy, envoy, tidegate, fastifyHttpProxy]
 
-interface Sample extends LoadResult {
-  readonly userUs: number
-  readonly systemUs: number
-  /** p99 at 70 % of the peak of this round, or NaN. */
-  readonly pacedP99Ms: number
+/** All turns of one kind of proxy, from all sets, in the order of their rounds. */
+interface Standing {
+  readonly name: string
+  readonly turns: Turn[]
+  /** Each p99 at 70 % of the peak, milliseconds. */
+  readonly pacedP99Ms: number[]
 }
 
 const args = process.argv.slice(2)
 const flags = {
-  rounds: numberFlag('--rounds', 3),
-  seconds: numberFlag('--seconds', 5),
+  sets: numberFlag('--sets', 2),
+  rounds: numberFlag('--rounds', 8),
+  seconds: numberFlag('--seconds', 0),
   connections: numberFlag('--connections', 64),
 }
 
@@ -63,7 +79,8 @@ try {
 
 function numberFlag(name: string, fallback: number): number {
   const at = args.indexOf(name)
-  const value = at < 0 ? fallback : Number(args[at + 1])
+  if (at < 0) return fallback
+  const value = Number(args[at + 1])
   if (!Number.isInteger(value) || value < 1) throw new Error(`${name} takes a whole number from 1`)
   return value
 }
@@ -90,90 +107,93 @@ async function compare(scenario: Scenario, tls: TlsFiles): Promise<void> {
     if (reason !== null) console.log(`${scenario.name}, ${kind.name}: skipped, ${reason}`)
     return reason === null
   })
+  const standings = kinds.map(({ name }): Standing => ({ name, turns: [], pacedP99Ms: [] }))
   const backend = await startBackend(scenario, LOAD_CORE)
   try {
-    const samples = new Map<string, Sample[]>(kinds.map((kind) => [kind.name, []]))
-    for (let round = 0; round < flags.rounds; round++) {
-      for (const kind of kinds) {
-        const setup = { backendPort: backend.port, folder, core: PROXY_CORE, scenario, tls }
-        const proxy = await kind.start(setup)
-        try {
-          samples.get(kind.name)!.push(await measure(proxy, scenario))
-        } finally {
-          await proxy.stop()
-        }
+    const setup = { backendPort: backend.port, folder, core: PROXY_CORE, scenario, tls }
+    for (let set = 0; set < flags.sets; set++) {
+      const contenders = await Contender.startAll(kinds, setup)
+      try {
+        await measure(contenders, standings, scenario)
+      } finally {
+        await stopAll(contenders)
       }
     }
-    report(scenario, samples)
   } finally {
     await stopChild(backend.child)
   }
+  report(scenario, standings)
 }
 
-async function measure(proxy: RunningProxy, scenario: Scenario): Promise<Sample> {
-  const { seconds, connections } = flags
-  const load = { scenario, port: proxy.port, seconds, connections, core: LOAD_CORE }
-  await fullLoad({ ...load, seconds: WARM_UP_SECONDS })
-  const before = cpuTimeOf(proxy.pid)
-  const run = await fullLoad(load)
-  const after = cpuTimeOf(proxy.pid)
-  const paces = scenario.name === 'plain'
-  const paced = paces ? await pacedLoad(load, run.requestsPerSecond * PACED_SHARE, folder) : null
-  return {
-    ...run,
-    userUs: ((after.userMs - before.userMs) * 1000) / run.requests,
-    systemUs: ((after.systemMs - before.systemMs) * 1000) / run.requests,
-    pacedP99Ms: paced === null ? Number.NaN : paced.p99Ms,
-  }
+async function measure(
+  contenders: readonly Contender[],
+  standings: readonly Standing[],
+  scenario: Scenario,
+): Promise<void> {
+  const { connections, rounds } = flags
+  const load = { scenario, seconds: turnSeconds(scenario), connections, core: LOAD_CORE }
+  await takeTurns(contenders, load, rounds)
+  for (const [at, { turns }] of contenders.entries()) standings[at]!.turns.push(...turns)
+  if (scenario.name !== 'plain') return
+  for (let turn = 0; turn < PACED_TURNS; turn++)
+    for (const [at, contender] of contenders.entries())
+      standings[at]!.pacedP99Ms.push(await pacedP99Of(contender, load))
+}
+
+async function pacedP99Of({ proxy, turns }: Contender, load: SharedLoad): Promise<number> {
+  const pace = medianOf(turns, (turn) => turn.requestsPerSecond) * PACED_SHARE
+  const { p99Ms } = await pacedLoad(
+    { ...load, port: proxy.port, seconds: PACED_SECONDS },
+    pace,
+    folder,
+  )
+  return p99Ms
+}
+
+function turnSeconds({ tls }: Scenario): number {
+  return flags.seconds > 0 ? flags.seconds : tls ? TLS_TURN_SECONDS : TURN_SECONDS
+}
+
+function medianOf(turns: readonly Turn[], read: (turn: Turn) => number): number {
+  return percentile(turns.map(read), 0.5)
 }
 
 function shown(value: number, digits: number): string {
   return Number.isNaN(value) ? '-' : value.toFixed(digits)
 }
 
-function report(scenario: Scenario, samples: ReadonlyMap<string, readonly Sample[]>): void {
-  const cpuOf = (sample: Sample): number => sample.userUs + sample.systemUs
-  const base = percentile((samples.get('nginx') ?? []).map(cpuOf), 0.5)
-  const rows = [...samples].map(([name, list]) => {
-    const of = (read: (sample: Sample) => number): number => percentile(list.map(read), 0.5)
-    const cpu = of(cpuOf)
-    const parts = `${shown(
-      of((s) => s.userUs),
-      1,
-    )} + ${shown(
-      of((s) => s.systemUs),
-      1,
-    )}`
-    const cells = [
-      name,
-      `${shown(cpu, 1)} (${parts})`,
-      shown(cpu / base, 2),
-      shown(
-        of((s) => s.requestsPerSecond),
-        0,
-      ),
-      shown(
-        of((s) => s.p99Ms),
-        2,
-      ),
-      shown(
-        of((s) => s.pacedP99Ms),
-        2,
-      ),
-    ]
-    return `| ${cells.join(' | ')} |`
-  })
+function report(scenario: Scenario, standings: readonly Standing[]): void {
   const date = new Date().toISOString().slice(0, 10)
   const text = `# ${scenario.title}, ${date}
 
-${flags.connections} connections, ${flags.rounds} interleaved rounds of ${flags.seconds} s after ${WARM_UP_SECONDS} s of warm-up, medians;
-one core for the proxy, the other for load and backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
+${flags.connections} connections, ${flags.sets} sets of processes, each with ${flags.rounds} rounds in which all take a turn of ${turnSeconds(scenario)} s, after ${WARM_UP_SECONDS} s of
+warm-up; medians, of ratios those of the same round; one core for the proxies, the other for load and
+backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
 Command: \`npm run bench -- --scenario ${scenario.name}\`.
 
-| proxy | CPU us / request (user + system) | times nginx | requests/s | p99 ms | p99 ms at 70 % of peak |
-|---|---|---|---|---|---|
-${rows.join('\n')}
+| proxy | CPU us / request (user + system) | times nginx | times tidegate | requests/s | p99 ms | p99 ms at 70 % of peak |
+|---|---|---|---|---|---|---|
+${standings.map((standing) => rowOf(standing, standings)).join('\n')}
 `
   console.log(`\n${text}`)
   writeFileSync(join(import.meta.dirname, 'results', `${date}-${scenario.name}.md`), text)
+}
+
+function rowOf({ name, turns, pacedP99Ms }: Standing, all: readonly Standing[]): string {
+  const of = (read: (turn: Turn) => number, digits: number): string =>
+    shown(medianOf(turns, read), digits)
+  const times = (base: string): string => {
+    const found = all.find((other) => other.name === base)
+    return shown(found === undefined ? Number.NaN : costRatio(turns, found.turns), 2)
+  }
+  const cells = [
+    name,
+    `${of(cpuOf, 1)} (${of((turn) => turn.userUs, 1)} + ${of((turn) => turn.systemUs, 1)})`,
+    times(nginx.name),
+    times(tidegate.name),
+    of((turn) => turn.requestsPerSecond, 0),
+    of((turn) => turn.p99Ms, 2),
+    shown(percentile(pacedP99Ms, 0.5), 2),
+  ]
+  return `| ${cells.join(' | ')} |`
 }
