@@ -16,6 +16,11 @@ interface WritableHandle {
   writev(request: object, chunks: readonly (string | Buffer)[]): number
 }
 
+/** Memory that is written from; `free` is called once when it is not needed any more. */
+export interface WrittenMemory {
+  free(): void
+}
+
 type WriteDone = (error?: Error | null) => void
 
 /** The part of a socket that is not in its type. */
@@ -58,15 +63,15 @@ export class DirectWrites {
     const handle = this.#freeHandle()
     if (handle === null || text.length > MAX_DIRECT_CHARACTERS) return false
     const request = (spareRequest ??= new handleDoor!.WriteRequest())
-    this.#settle(handle.writeLatin1String(request, text), request, text)
+    this.#settle(handle.writeLatin1String(request, text), request, text, null)
     return true
   }
 
   /**
    * `text` (latin1, may be empty) and `bytes` as one. False: as above. While the socket's writableLength
-   * is not 0, `bytes` must stay as they are.
+   * is not 0, `bytes` must stay as they are; `memory` is told when they need not.
    */
-  writeBytes(text: string, bytes: Buffer): boolean {
+  writeBytes(text: string, bytes: Buffer, memory: WrittenMemory | null = null): boolean {
     const handle = this.#freeHandle()
     if (handle === null) return false
     const request = (spareRequest ??= new handleDoor!.WriteRequest())
@@ -74,7 +79,7 @@ export class DirectWrites {
       text === ''
         ? handle.writeBuffer(request, bytes)
         : handle.writev(request, [text, 'latin1', bytes, 'buffer'])
-    this.#settle(error, request, bytes)
+    this.#settle(error, request, bytes, memory)
     return true
   }
 
@@ -85,17 +90,27 @@ export class DirectWrites {
   }
 
   /** What becomes of a write that the handle was given; `chunk` stands for it in the stream. */
-  #settle(error: number, request: WriteRequest, chunk: string | Buffer): void {
+  #settle(
+    error: number,
+    request: WriteRequest,
+    chunk: string | Buffer,
+    memory: WrittenMemory | null,
+  ): void {
     const { state, isAsync } = handleDoor!
-    if (error !== 0) this.#handOver(chunk, (done) => done(writeError(error)))
-    else if (state[isAsync] !== 0) {
+    if (error === 0 && state[isAsync] !== 0) {
       spareRequest = null
       if (typeof chunk !== 'string') request.buffer = chunk
       this.#handOver(chunk, (done) => {
-        const onComplete = (status: number): void => done(status < 0 ? writeError(status) : null)
+        const onComplete = (status: number): void => {
+          memory?.free()
+          done(status < 0 ? writeError(status) : null)
+        }
         request.oncomplete = onComplete
       })
+      return
     }
+    if (error !== 0) this.#handOver(chunk, (done) => done(writeError(error)))
+    memory?.free()
   }
 
   /** Makes the stream believe that it has just begun to write `chunk` itself. */

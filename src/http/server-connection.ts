@@ -241,6 +241,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#abortReason = reason
     if (this.exchange !== null) this.exchange.ended = true
     this.#state = DISCARD
+    this.#writer.discard()
     resetSocket(this.#socket)
   }
 

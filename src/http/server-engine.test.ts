@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePages } from '../../test/support/free-pages.ts'
 import { RawServer, RawSocket } from '../../test/support/raw-socket.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
@@ -9,6 +10,7 @@ import { HttpServerEngine, type HttpServerOptions } from './server-engine.ts'
 import { isVolatile } from './shared-read.ts'
 import { tickQueue } from './tick-queue.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import { MAX_PAGES } from './write-page.ts'
 
 /** Remembers every callback of one exchange; `act` decides what is sent. */
 class Recorder implements ExchangeHandler {
@@ -673,6 +675,20 @@ describe('ends', () => {
     await waitFor('the close', () => bench.engine.connectionCount === 0)
     expect(bench.seen[0]!.events).toEqual([])
     expect(bench.engine.activeExchanges).toBe(0)
+  })
+
+  test('abort() gives up what waits to be written, and its memory', async () => {
+    const bench = await startBench(({ exchange }) => {
+      exchange.sendHead(200, new Headers(), 2_000, false)
+      exchange.sendBody(Buffer.alloc(1_000))
+      expect(freePages()).toBeLessThan(MAX_PAGES)
+      exchange.abort()
+    })
+    const client = await bench.client()
+    client.write(GET)
+    await client.untilEnd()
+    await waitFor('the close', () => bench.engine.connectionCount === 0)
+    expect(freePages()).toBe(MAX_PAGES)
   })
 
   test('drain closes idle connections, marks answers, and close() resolves', async () => {

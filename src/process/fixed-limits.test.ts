@@ -55,6 +55,7 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/message-writer.ts MAX_KNOWN_LENGTH': CACHE,
   'http/read-buffers.ts MAX_KEPT_VIEW': CACHE,
   'http/response-head.ts MAX_KEEP_ALIVE_MS': GRAMMAR,
+  'http/socket-writer.ts MAX_PAGED_BYTES': 'which of two ways a chunk is written',
   'http/socket-writer.ts MAX_TEXT': 'when text is written in two pieces',
   'http/tick-queue.ts KEPT_PLACES': CACHE,
   'http/tick-queue.ts MAX_WAIT_MS': 'how many writes a busy loop does together',

@@ -12,6 +12,7 @@ import { MAX_SIZE_DIGITS } from '../http/chunked-decoder.ts'
 import { MAX_CONNECTION_TOKENS } from '../http/connection-options.ts'
 import { MAX_KEPT_BODY_BYTES } from '../http/fastify-body.ts'
 import { MAX_LENGTH_DIGITS } from '../http/framing.ts'
+import { MAX_PAGES, MAX_SPARE_PAGES } from '../http/write-page.ts'
 import { MAX_REMEMBERED } from '../http/field-block.ts'
 import { MAX_HELD_BYTES } from '../http/input-gate.ts'
 import { LOOK_EVERY_MS } from '../http/paused-reads.ts'
@@ -160,6 +161,12 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   ),
   fixed('early-read-buffers', MAX_EARLY_BUFFERS, 'Those of them that have not read anything yet.'),
   fixed('spare-read-buffers', MAX_SPARE_BUFFERS, 'Such buffers kept for the next socket.'),
+  fixed(
+    'write-pages',
+    MAX_PAGES,
+    'Pages of 32 KiB in which messages wait until they are written; then they wait as text.',
+  ),
+  fixed('spare-write-pages', MAX_SPARE_PAGES, 'Such pages kept for the next messages.'),
   fixed(
     'plugin-whole-answer-bytes',
     MAX_WHOLE_ANSWER_BYTES,
