@@ -47,8 +47,17 @@ export class FieldLines {
     const known = this.#names.get(name) ?? this.#learn(name)
     if (known === null) return null
     if (known.value === value) return known.line
-    if (UNSAFE_VALUE.test(value)) return null
-    return known.lineOf(value)
+    return this.value(value) === null ? null : known.lineOf(value)
+  }
+
+  /** `name: `, or null for a name that may not be written. */
+  start(name: string): string | null {
+    return (this.#names.get(name) ?? this.#learn(name))?.start ?? null
+  }
+
+  /** `value`, or null for one that may not be written. */
+  value(value: string): string | null {
+    return UNSAFE_VALUE.test(value) ? null : value
   }
 
   /** The lines of `fields[from, to)`, or null when there is none of one of them. */
@@ -85,20 +94,20 @@ class KnownName {
   value: string | null = null
   line = ''
 
-  readonly #start: string
+  /** The name with its colon and blank. */
+  readonly start: string
   readonly #keeps: boolean
   /** Values that may still come until one is kept. */
   #left = 0
 
-  /** `start` is the name with its colon and blank. */
   constructor(start: string, keeps: boolean) {
-    this.#start = start
+    this.start = start
     this.#keeps = keeps
   }
 
   /** `value` is safe. */
   lineOf(value: string): string {
-    const line = `${this.#start}${value}\r\n`
+    const line = `${this.start}${value}\r\n`
     if (this.#keeps && --this.#left < 0 && value.length <= MAX_KNOWN_VALUE) this.#keep(value, line)
     return line
   }

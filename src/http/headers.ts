@@ -22,7 +22,7 @@ export class Headers {
 
   /** Fields that came so before. */
   static again(kept: KeptHead): Headers {
-    return new Headers(kept.fields.slice(), kept)
+    return new Headers(kept.nextFields(), kept)
   }
 
   /** Number of field lines. */

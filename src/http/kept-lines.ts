@@ -11,7 +11,9 @@ export class KeptLines {
   readonly #isFirst: boolean
   #from = 0
   #to = 0
-  #lines = ''
+  #name = ''
+  /** null: they may not be written. */
+  #lines: string | null = ''
   #beside = ''
   /** '': the next one is made of its two parts. */
   #joined = ''
@@ -22,17 +24,24 @@ export class KeptLines {
 
   /**
    * The lines are those of `fields[from, to)`, and of these alone: an index always names the same one.
-   * How many elements of it they stand for: none when one has no line.
+   * `name` is that of the one field between the first and the last ones, where its value alone is
+   * written there: its start belongs to the first, its end to the last. '': whole lines are.
+   * False: one of them has no line.
    */
-  take(fields: readonly string[], from: number, to: number): number {
-    if (from !== this.#from || to !== this.#to) this.#make(fields, from, to)
-    return this.#lines === '' ? 0 : to - from
+  take(fields: readonly string[], from: number, to: number, name: string): boolean {
+    if (from !== this.#from || to !== this.#to || name !== this.#name)
+      this.#make(fields, from, to, name)
+    return this.#lines !== null
   }
 
-  #make(fields: readonly string[], from: number, to: number): void {
+  #make(fields: readonly string[], from: number, to: number, name: string): void {
     this.#from = from
     this.#to = to
-    this.#lines = copyOf(fieldLines.range(fields, from, to) ?? '')
+    this.#name = name
+    const lines = fieldLines.range(fields, from, to)
+    const edge = name === '' ? '' : this.#isFirst ? fieldLines.start(name) : '\r\n'
+    this.#lines =
+      lines === null || edge === null ? null : copyOf(this.#isFirst ? lines + edge : edge + lines)
     this.#joined = ''
   }
 
@@ -40,7 +49,8 @@ export class KeptLines {
   with(beside: string): string {
     const isSame = beside === this.#beside
     if (isSame && this.#joined !== '') return this.#joined
-    const text = this.#isFirst ? beside + this.#lines : `${this.#lines}${beside}\r\n`
+    const lines = this.#lines ?? ''
+    const text = this.#isFirst ? beside + lines : `${lines}${beside}\r\n`
     if (text.length > MAX_REMEMBERED) return text
     this.#beside = beside
     this.#joined = isSame ? copyOf(text) : ''

@@ -104,7 +104,7 @@ describe('a head that comes again', () => {
     )
   })
 
-  test.each(['start line', 'field', 'framing'])('keeps no long %s', (what) => {
+  test.each(['start line', 'name', 'field', 'framing'])('keeps no long %s', (what) => {
     const before = heldHeapBytes()
     const heads = Array.from({ length: 64 }, (_, i) => {
       const kept = new KeptHead(['x-a', 'one'])
@@ -112,6 +112,7 @@ describe('a head that comes again', () => {
       for (let again = 0; again < 3; again++) {
         const headers = Headers.again(kept)
         if (what === 'field') headers.add('x-long', long)
+        if (what === 'name') headers.add(again === 0 ? 'x-short' : long, '')
         const start = what === 'start line' ? `${long}\r\n` : statusLine(200)
         writeHead(start, headers, what === 'framing' ? `x: ${long}\r\n` : '')
       }
