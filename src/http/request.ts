@@ -6,6 +6,23 @@ export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
 /** Body length when the framing does not tell it (chunked, or HTTP/2 without content-length). */
 export const UNKNOWN_LENGTH = -1
 
+/** What a request is made of. */
+export interface RequestInit {
+  readonly protocol: HttpProtocol
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+  readonly path: string
+  readonly query: string
+  readonly headers: Headers
+  readonly bodyLength: number
+  readonly upgrade: string | null
+  readonly expectsContinue: boolean
+  readonly absoluteForm: boolean
+  /** Default: false. */
+  readonly redirects?: boolean
+}
+
 /**
  * The one canonical request: parsed, validated and normalised once by the wire, then routed,
  * limited, logged and forwarded from this same object. Routing and header operations change it in
@@ -46,27 +63,14 @@ export class Request {
   /** What the client's validated token says, or null. Set before it is routed. */
   claims: Claims | null
 
-  constructor(init: {
-    protocol: HttpProtocol
-    method: string
-    scheme: 'http' | 'https'
-    authority: string
-    path: string
-    query: string
-    headers: Headers
-    bodyLength: number
-    upgrade: string | null
-    expectsContinue: boolean
-    absoluteForm: boolean
-    redirects?: boolean
-  }) {
+  constructor(init: RequestInit, headers: Headers = init.headers) {
     this.protocol = init.protocol
     this.method = init.method
     this.scheme = init.scheme
     this.authority = init.authority
     this.path = init.path
     this.query = init.query
-    this.headers = init.headers
+    this.headers = headers
     this.bodyLength = init.bodyLength
     this.upgrade = init.upgrade
     this.expectsContinue = init.expectsContinue
@@ -93,19 +97,6 @@ export class Request {
 
   /** The same request once more, with other fields. Only of one that was not routed. */
   again(headers: Headers): Request {
-    return new Request({
-      protocol: this.protocol,
-      method: this.method,
-      scheme: this.scheme,
-      authority: this.authority,
-      path: this.path,
-      query: this.query,
-      headers,
-      bodyLength: this.bodyLength,
-      upgrade: this.upgrade,
-      expectsContinue: this.expectsContinue,
-      absoluteForm: this.absoluteForm,
-      redirects: this.redirects,
-    })
+    return new Request(this, headers)
   }
 }
