@@ -12,6 +12,8 @@ const MAX_KEPT_VIEW = 2_048
 /** One for the process: a read is handled before the next one begins, on one thread. */
 export const sharedBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
 const views: (Buffer | null)[] = Array.from({ length: MAX_KEPT_VIEW + 1 }, () => null)
+/** By the length of the view that they end. */
+const tails: (Buffer | null)[] = views.slice()
 const spares: Buffer[] = []
 let owned = 0
 
@@ -30,6 +32,19 @@ export function sharedView(length: number): Buffer {
 export function leadingView(chunk: Buffer, length: number): Buffer | null {
   if (chunk.length === length) return chunk
   return chunk.length <= MAX_KEPT_VIEW && views[chunk.length] === chunk ? sharedView(length) : null
+}
+
+/** `chunk[start, end)`: at its end the view that was made for the last chunk of this length, if it fits. */
+export function partOf(chunk: Buffer, start: number, end: number): Buffer {
+  const { length } = chunk
+  if (start === 0 && end === length) return chunk
+  if (end !== length || length > MAX_KEPT_VIEW || views[length] !== chunk)
+    return chunk.subarray(start, end)
+  const kept = tails[length]!
+  if (kept !== null && kept.length === length - start) return kept
+  const tail = chunk.subarray(start)
+  tails[length] = tail
+  return tail
 }
 
 /** A buffer for one socket alone, or null when too many have one. */

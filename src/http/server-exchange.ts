@@ -1,6 +1,7 @@
 import type { DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { Headers } from './headers.ts'
 import { contentLength, statusLine, writeFields, writeHead } from './message-writer.ts'
+import { partOf } from './read-buffers.ts'
 import { UNKNOWN_LENGTH, type Request } from './request.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { SocketWriter } from './socket-writer.ts'
@@ -51,8 +52,7 @@ export class ServerExchange implements DownstreamExchange {
   receive(chunk: Buffer, start: number, end: number): void {
     if (start === end || this.ended) return
     this.bytesReceived += end - start
-    const whole = start === 0 && end === chunk.length
-    this.handler?.onRequestBody(whole ? chunk : chunk.subarray(start, end))
+    this.handler?.onRequestBody(partOf(chunk, start, end))
   }
 
   /** For the connection: the request, or the client's side of the tunnel, is complete. */

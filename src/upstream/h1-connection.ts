@@ -3,6 +3,7 @@ import { BodyReader } from '../http/body-reader.ts'
 import type { Headers } from '../http/headers.ts'
 import { CLOSE_DELIMITED, FIXED_LENGTH } from '../http/response-head.ts'
 import { ResponseReader } from '../http/response-reader.ts'
+import { partOf } from '../http/read-buffers.ts'
 import { readShared } from '../http/shared-read.ts'
 import { strip } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
@@ -217,8 +218,7 @@ export class H1Connection implements Ticked {
   #deliver(chunk: Buffer, start: number, end: number): void {
     const stream = this.#stream
     if (start === end || stream === null) return
-    const whole = start === 0 && end === chunk.length
-    stream.handler.onUpstreamBody(whole ? chunk : chunk.subarray(start, end))
+    stream.handler.onUpstreamBody(partOf(chunk, start, end))
   }
 
   /**
