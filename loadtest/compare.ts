@@ -169,7 +169,7 @@ function report(scenario: Scenario, standings: readonly Standing[]): void {
 ${flags.connections} connections, ${flags.sets} sets of processes, each with ${flags.rounds} rounds in which all take a turn of ${turnSeconds(scenario)} s, after ${WARM_UP_SECONDS} s of
 warm-up; medians, of ratios those of the same round; one core for the proxies, the other for load and
 backend; ${cpus()[0]?.model ?? 'unknown processor'}; Node.js ${process.versions.node}.
-Command: \`npm run bench -- --scenario ${scenario.name}\`.
+Command: \`npm run bench -- --scenario ${scenario.name}${givenFlags()}\`.
 
 | proxy | CPU us / request (user + system) | times nginx | times tidegate | requests/s | p99 ms | p99 ms at 70 % of peak |
 |---|---|---|---|---|---|---|
@@ -177,6 +177,14 @@ ${standings.map((standing) => rowOf(standing, standings)).join('\n')}
 `
   console.log(`\n${text}`)
   writeFileSync(join(import.meta.dirname, 'results', `${date}-${scenario.name}.md`), text)
+}
+
+/** Those of the command line that change what is measured, each behind a blank. */
+function givenFlags(): string {
+  return Object.entries(flags)
+    .filter(([name]) => args.includes(`--${name}`))
+    .map(([name, value]) => ` --${name} ${value}`)
+    .join('')
 }
 
 function rowOf({ name, turns, pacedP99Ms }: Standing, all: readonly Standing[]): string {
