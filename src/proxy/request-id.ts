@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
-/** Ids that share their random part. */
-export const IDS_PER_TAIL = 4_096
-/** Ids made at once, as parts of one text: what keeps one of them keeps all, 2 KiB. */
-const IDS_PER_TEXT = 64
+/** Ids made at once, as parts of one text: what keeps one of them keeps all, 576 bytes. */
+const IDS_PER_TEXT = 16
+/** Ids that share their random part: whole texts of them. */
+export const IDS_PER_TAIL = 256 * IDS_PER_TEXT
 const ID_LENGTH = 36
 /** Where the part of a UUID behind its first eight digits begins. */
 const TAIL_START = 8
