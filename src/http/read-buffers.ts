@@ -28,18 +28,21 @@ export function sharedView(length: number): Buffer {
   return view
 }
 
+function isKept(chunk: Buffer): boolean {
+  return chunk.length <= MAX_KEPT_VIEW && views[chunk.length] === chunk
+}
+
 /** The first `length` bytes of `chunk`, or null where that would take a new view. */
 export function leadingView(chunk: Buffer, length: number): Buffer | null {
   if (chunk.length === length) return chunk
-  return chunk.length <= MAX_KEPT_VIEW && views[chunk.length] === chunk ? sharedView(length) : null
+  return isKept(chunk) ? sharedView(length) : null
 }
 
 /** `chunk[start, end)`: at its end the view that was made for the last chunk of this length, if it fits. */
 export function partOf(chunk: Buffer, start: number, end: number): Buffer {
   const { length } = chunk
   if (start === 0 && end === length) return chunk
-  if (end !== length || length > MAX_KEPT_VIEW || views[length] !== chunk)
-    return chunk.subarray(start, end)
+  if (end !== length || !isKept(chunk)) return chunk.subarray(start, end)
   const kept = tails[length]!
   if (kept !== null && kept.length === length - start) return kept
   const tail = chunk.subarray(start)

@@ -63,6 +63,7 @@ export class Request {
   /** What the client's validated token says, or null. Set before it is routed. */
   claims: Claims | null
 
+  /** `init` may be a request; toProxy and claims begin anew, `headers` take the place of its own. */
   constructor(init: RequestInit, headers: Headers = init.headers) {
     this.protocol = init.protocol
     this.method = init.method
