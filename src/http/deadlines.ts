@@ -8,7 +8,7 @@ import {
   SILENT_REQUEST,
 } from './refusal.ts'
 import { deliveredBytes } from './socket-progress.ts'
-import type { Timed, TimerWheel } from './timer-wheel.ts'
+import { NEVER, type Timed, type TimerWheel } from './timer-wheel.ts'
 
 /** What a connection does when one of its times is up. */
 export interface DeadlineOwner {
@@ -35,7 +35,7 @@ const LEAST_AGE = 0.9
 
 /** The deadlines of one server connection, as one entry of the wheel. */
 export class Deadlines implements Timed {
-  deadlineMs = Infinity
+  deadlineTick = NEVER
   wheelTick = -1
   wheelPlace = 0
 
@@ -43,11 +43,11 @@ export class Deadlines implements Timed {
   readonly #owner: DeadlineOwner
   readonly #socket: Socket
   readonly #settings: HttpSettings
-  readonly #tooOldAtMs: number
-  #phaseMs = Infinity
-  #requestMs = Infinity
-  #durationMs = Infinity
-  #stallMs = Infinity
+  readonly #tooOldTick: number
+  #phaseTick = NEVER
+  #requestTick = NEVER
+  #durationTick = NEVER
+  #stallTick = NEVER
   /** What had moved at the last look, and how many looks saw no change; -1: nobody looks. */
   #movedBytes = 0
   #silentChecks = -1
@@ -60,79 +60,85 @@ export class Deadlines implements Timed {
     this.#socket = socket
     this.#settings = settings
     const age = LEAST_AGE + (1 - LEAST_AGE) * Math.random()
-    this.#tooOldAtMs = wheel.nowMs + settings.maxAgeMs * age
+    this.#tooOldTick = wheel.tickAfter(settings.maxAgeMs * age)
   }
 
   /** The connection takes no further request. */
   get tooOld(): boolean {
-    return this.#wheel.nowMs >= this.#tooOldAtMs
+    return this.#wheel.tick >= this.#tooOldTick
   }
 
   setPhase(delayMs: number): void {
-    this.#silentChecks = -1
-    this.#phaseMs = this.#wheel.nowMs + delayMs
-    this.#rearm()
+    this.#startPhase(this.#wheel.tickAfter(delayMs))
   }
 
   /** Between two requests. One that is too old stays open for what may be on its way. */
   setIdle(idleMs: number): void {
-    const left = Math.max(0, this.#tooOldAtMs - this.#wheel.nowMs)
-    this.setPhase(Math.min(idleMs, left + this.#settings.drainTimeoutMs))
+    const wheel = this.#wheel
+    const left = Math.max(0, this.#tooOldTick - wheel.tick)
+    const drained = left + wheel.tickAfter(this.#settings.drainTimeoutMs)
+    this.#startPhase(Math.min(drained, wheel.tickAfter(idleMs)))
+  }
+
+  #startPhase(untilTick: number): void {
+    this.#silentChecks = -1
+    this.#phaseTick = untilTick
+    this.#rearm()
   }
 
   /** The head of a request is complete. */
   beginExchange(hasBody: boolean): void {
     const { requestTimeoutMs, maxStreamDurationMs } = this.#settings
-    const now = this.#wheel.nowMs
+    const wheel = this.#wheel
     this.#movedBytes = 0
     this.#silentChecks = 0
-    this.#phaseMs = now + this.#settings.streamIdleTimeoutMs / IDLE_CHECKS
+    this.#phaseTick = this.#nextCheckTick()
     this.#owesRequest = hasBody
-    this.#requestMs = hasBody ? now + requestTimeoutMs : Infinity
-    this.#durationMs = now + maxStreamDurationMs
+    this.#requestTick = hasBody ? wheel.tickAfter(requestTimeoutMs) : NEVER
+    this.#durationTick = wheel.tickAfter(maxStreamDurationMs)
     this.#rearm()
   }
 
   /** The request arrived whole. */
   endRequest(): void {
     this.#owesRequest = false
-    this.#requestMs = Infinity
+    this.#requestTick = NEVER
     this.#rearm()
   }
 
   /** The exchange is over; a phase is set next. */
   endExchange(): void {
-    this.#requestMs = Infinity
-    this.#durationMs = Infinity
+    this.#requestTick = NEVER
+    this.#durationTick = NEVER
   }
 
   /** Output waits for the client: from now on it must take some of it every while. */
   startStall(): void {
-    if (this.#stallMs !== Infinity) return
+    if (this.#stallTick !== NEVER) return
     this.#deliveredBytes = deliveredBytes(this.#socket)
-    this.#stallMs = this.#wheel.nowMs + this.#settings.writeStallTimeoutMs
+    this.#stallTick = this.#wheel.tickAfter(this.#settings.writeStallTimeoutMs)
     this.#rearm()
   }
 
   clearStall(): void {
-    this.#stallMs = Infinity
+    this.#stallTick = NEVER
     this.#rearm()
   }
 
   clear(): void {
-    this.#phaseMs = Infinity
-    this.#requestMs = Infinity
-    this.#durationMs = Infinity
-    this.#stallMs = Infinity
+    this.#phaseTick = NEVER
+    this.#requestTick = NEVER
+    this.#durationTick = NEVER
+    this.#stallTick = NEVER
     this.#wheel.disarm(this)
   }
 
   onTimeout(): void {
-    const now = this.#wheel.nowMs
-    if (this.#stallMs <= now) this.#checkStall()
-    else if (this.#durationMs <= now) this.#endRequestTime(EXCHANGE_TOO_LONG)
-    else if (this.#requestMs <= now) this.#endRequestTime(REQUEST_TIMEOUT)
-    else if (this.#phaseMs > now) this.#rearm()
+    const now = this.#wheel.tick
+    if (this.#stallTick <= now) this.#checkStall()
+    else if (this.#durationTick <= now) this.#endRequestTime(EXCHANGE_TOO_LONG)
+    else if (this.#requestTick <= now) this.#endRequestTime(REQUEST_TIMEOUT)
+    else if (this.#phaseTick > now) this.#rearm()
     else if (this.#silentChecks === -1) this.#owner.onPhaseTimeout()
     else this.#checkSilence()
   }
@@ -145,7 +151,7 @@ export class Deadlines implements Timed {
   /** 'drain' comes when all was taken: on a slow line every byte that left counts. */
   #checkStall(): void {
     const moved = deliveredBytes(this.#socket) !== this.#deliveredBytes
-    this.#stallMs = Infinity
+    this.#stallTick = NEVER
     if (moved) this.startStall()
     else this.#owner.onWriteStall()
   }
@@ -164,12 +170,16 @@ export class Deadlines implements Timed {
       return
     }
     this.#movedBytes = moved
-    this.#phaseMs = this.#wheel.nowMs + this.#settings.streamIdleTimeoutMs / IDLE_CHECKS
+    this.#phaseTick = this.#nextCheckTick()
     this.#rearm()
   }
 
+  #nextCheckTick(): number {
+    return this.#wheel.tickAfter(this.#settings.streamIdleTimeoutMs / IDLE_CHECKS)
+  }
+
   #rearm(): void {
-    const until = Math.min(this.#phaseMs, this.#requestMs, this.#durationMs, this.#stallMs)
-    this.#wheel.armAt(this, until === Infinity ? until : until + this.#wheel.resolutionMs)
+    const exchangeTick = Math.min(this.#requestTick, this.#durationTick, this.#stallTick)
+    this.#wheel.armAt(this, Math.min(this.#phaseTick, exchangeTick))
   }
 }

@@ -4,7 +4,7 @@ import type { HttpSettings } from './http-settings.ts'
 import { matchPreface, PREFACE_BEGINS, PREFACE_MATCHES } from './http2-preface.ts'
 import { readShared, releaseReads } from './shared-read.ts'
 import { ignoreError } from './socket-close.ts'
-import type { Timed, TimerWheel } from './timer-wheel.ts'
+import { NEVER, type Timed, type TimerWheel } from './timer-wheel.ts'
 
 /**
  * Where a sniffed connection goes, and who forgets it when it goes nowhere. The bytes are valid until
@@ -23,7 +23,7 @@ export class PrefaceSniffer implements Timed {
   readonly socket: Socket
   readonly context: unknown
   readonly peer: PeerAddresses | null
-  deadlineMs = Infinity
+  deadlineTick = NEVER
   wheelTick = -1
   wheelPlace = 0
   rosterPlace = -1

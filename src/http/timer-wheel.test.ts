@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { TimerWheel, type Timed } from './timer-wheel.ts'
+import { NEVER, TimerWheel, type Timed } from './timer-wheel.ts'
 
 class Probe implements Timed {
-  deadlineMs = Infinity
+  deadlineTick = NEVER
   wheelTick = -1
   wheelPlace = 0
   fired = 0

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks'
+
 /** Something that one deadline at a time hangs on. Its fields belong to the wheel. */
 export interface Timed {
-  /** Time of the wheel at which onTimeout is called; Infinity for never. */
-  deadlineMs: number
+  /** Tick of the wheel at which onTimeout is called, or NEVER. */
+  deadlineTick: number
   /** Tick at which the wheel looks at it next, or -1; its place in the slot of that tick. */
   wheelTick: number
   wheelPlace: number
@@ -12,16 +13,20 @@ export interface Timed {
 const SLOTS = 256
 
 /**
+ * Later than any tick: seventeen years of the usual ones. Ticks are small integers, which the engine
+ * keeps in the field itself; fractions and Infinity are objects, and a connection has many deadlines.
+ */
+export const NEVER = 2 ** 30 - 1
+
+/**
  * One coarse timer for any number of connections. Moving a deadline later is a field write: the
  * wheel looks again when the old one would have fired. A deadline fires up to two resolutions late.
  * What is disarmed is let go at once: a connection must not outlive itself by its idle timeout.
  *
- * `nowMs` is the wheel's own time: it advances by at most a few resolutions per tick, so a process
- * that was stopped for a minute does not time everybody out when it goes on.
+ * `tick` is the wheel's own time: it advances by at most a few steps at once, so a process that was
+ * stopped for a minute does not time everybody out when it goes on.
  */
 export class TimerWheel {
-  nowMs = 0
-
   readonly resolutionMs: number
   /** No Sets: see Roster. */
   readonly #slots: Timed[][] = []
@@ -37,6 +42,11 @@ export class TimerWheel {
     this.#interval.unref()
   }
 
+  /** Steps so far, each of `resolutionMs`. */
+  get tick(): number {
+    return this.#tick
+  }
+
   /** Entries it refers to. */
   get size(): number {
     let size = 0
@@ -44,16 +54,22 @@ export class TimerWheel {
     return size
   }
 
-  /** Calls `timed.onTimeout()` once, `delayMs` from now, unless it is armed again or disarmed. */
-  arm(timed: Timed, delayMs: number): void {
-    this.armAt(timed, this.nowMs + delayMs + this.resolutionMs)
+  /** The first tick at which `delayMs` from now are over for certain. NEVER for Infinity. */
+  tickAfter(delayMs: number): number {
+    const steps = Math.ceil(delayMs / this.resolutionMs) + 1
+    return steps < NEVER - this.#tick ? this.#tick + steps : NEVER
   }
 
-  /** As arm, at a time of the wheel. */
-  armAt(timed: Timed, deadlineMs: number): void {
-    timed.deadlineMs = deadlineMs
-    if (deadlineMs === Infinity) return
-    const tick = this.#tickOf(deadlineMs)
+  /** Calls `timed.onTimeout()` once, `delayMs` from now, unless it is armed again or disarmed. */
+  arm(timed: Timed, delayMs: number): void {
+    this.armAt(timed, this.tickAfter(delayMs))
+  }
+
+  /** As arm, at this tick. */
+  armAt(timed: Timed, deadlineTick: number): void {
+    timed.deadlineTick = deadlineTick
+    if (deadlineTick === NEVER) return
+    const tick = Math.min(Math.max(deadlineTick, this.#tick + 1), this.#tick + SLOTS - 1)
     if (timed.wheelTick !== -1) {
       if (timed.wheelTick <= tick) return
       this.#remove(timed)
@@ -65,7 +81,7 @@ export class TimerWheel {
   }
 
   disarm(timed: Timed): void {
-    timed.deadlineMs = Infinity
+    timed.deadlineTick = NEVER
     if (timed.wheelTick !== -1) this.#remove(timed)
   }
 
@@ -87,12 +103,6 @@ export class TimerWheel {
     }
   }
 
-  /** The first tick that is not before the deadline, within one turn of the wheel. */
-  #tickOf(deadlineMs: number): number {
-    const wanted = Math.ceil(deadlineMs / this.resolutionMs)
-    return Math.min(Math.max(wanted, this.#tick + 1), this.#tick + SLOTS - 1)
-  }
-
   #advance(): void {
     const realMs = performance.now()
     const elapsed = Math.round((realMs - this.#lastMs) / this.resolutionMs)
@@ -100,7 +110,6 @@ export class TimerWheel {
     const steps = Math.min(Math.max(elapsed, 1), MAX_STEPS)
     for (let i = 0; i < steps; i++) {
       this.#tick++
-      this.nowMs = this.#tick * this.resolutionMs
       this.#visit(this.#tick)
     }
   }
@@ -113,11 +122,11 @@ export class TimerWheel {
     for (let i = 0; i < slot.length; i++) {
       const timed = slot[i]!
       // Disarmed, or armed anew, by a callback before it.
-      if (timed.deadlineMs === Infinity || timed.wheelTick !== -1) continue
-      if (timed.deadlineMs <= this.nowMs) {
-        timed.deadlineMs = Infinity
+      if (timed.deadlineTick === NEVER || timed.wheelTick !== -1) continue
+      if (timed.deadlineTick <= this.#tick) {
+        timed.deadlineTick = NEVER
         timed.onTimeout()
-      } else this.armAt(timed, timed.deadlineMs)
+      } else this.armAt(timed, timed.deadlineTick)
     }
   }
 }
