@@ -11,7 +11,8 @@ import {
   spareBuffer,
   takeOwnBuffer,
 } from './read-buffers.ts'
-import { isLendable, readShared } from './shared-read.ts'
+import { readShared } from './shared-read.ts'
+import { isLendable } from './socket-reads.ts'
 
 const LARGE = 65_536
 /** More than the kernel's buffers on the way hold. */
@@ -34,7 +35,7 @@ async function firstRead(
     read ??= { shared: chunk.buffer === sharedBuffer.buffer, lendable: isLendable(chunk) }
   }
   ours.on('data', onChunk)
-  expect(readShared(ours, onChunk, expectsMuch)).toBe(true)
+  expect(readShared(ours, { onChunk }, expectsMuch)).toBe(true)
   theirs.write(Buffer.alloc(LARGE))
   await waitFor('the first read', () => read !== null)
   return read!
@@ -50,7 +51,7 @@ test('only so many have memory before they read anything, and closed ones give i
   for (let count = 0; count < MAX_EARLY_BUFFERS; count++) {
     const one = await pair()
     pairs.push(one)
-    expect(readShared(one[0], () => undefined, true)).toBe(true)
+    expect(readShared(one[0], { onChunk() {} }, true)).toBe(true)
   }
   expect(await firstRead(await pair(), true)).toEqual({ shared: true, lendable: false })
   for (const [ours] of pairs) ours.destroy()
@@ -81,14 +82,14 @@ test('large chunks of the shared memory arrive as they were sent, also those tha
     if (to.writableLength > 0) from.pause()
   }
   from.on('data', onChunk)
-  expect(readShared(from, onChunk)).toBe(true)
+  expect(readShared(from, { onChunk })).toBe(true)
   to.on('drain', () => passing.settle())
   const sent = numbered(STREAM_BYTES)
   const received: Buffer[] = []
   let length = 0
   // Reads through another socket meanwhile overwrite what all share.
   const [noise, noisy] = await pair()
-  expect(readShared(noise, () => undefined)).toBe(true)
+  expect(readShared(noise, { onChunk() {} })).toBe(true)
   noise.on('data', () => undefined)
   sink.pause()
   source.write(sent)

@@ -4,6 +4,7 @@ import type { PeerAddresses } from './accepted-peer.ts'
 import { beginsStream } from './h2-first-frames.ts'
 import { readShared, releaseReads, takeReads } from './shared-read.ts'
 import { ignoreError } from './socket-close.ts'
+import type { ChunkReader } from './socket-reads.ts'
 
 /** Most clients ask at once. Those that want to see our SETTINGS first wait so long for them. */
 export const PROBATION_MS = 100
@@ -21,7 +22,7 @@ export interface ProbationOwner {
  * head of a request has come, so that what comes with it can be judged. node:http2 takes a whole
  * read in one go, and a session costs about a millisecond, before it tells of anything.
  */
-export class H2Probation implements Listed {
+export class H2Probation implements ChunkReader, Listed {
   rosterPlace = -1
   readonly socket: Socket
   readonly context: unknown
@@ -54,7 +55,7 @@ export class H2Probation implements Listed {
     socket.on('close', this.#onClose)
     // A socket that others read by events may be within one.
     const share = this.#wasRead ? takeReads : readShared
-    if (!share(socket, this.#onData)) socket.on('data', this.#onData)
+    if (!share(socket, this)) socket.on('data', this.#onData)
     socket.resume()
   }
 
@@ -73,7 +74,9 @@ export class H2Probation implements Listed {
     this.#owner.onProbationOver(this, this.#bytes)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => this.onChunk(chunk)
+
+  onChunk(chunk: Buffer): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     if (beginsStream(this.#bytes) || this.#bytes.length > MAX_PROBATION_BYTES) this.end()
   }

@@ -9,15 +9,17 @@ export interface WriteRequest {
 }
 
 /**
- * Node's own means to write to a libuv handle, for those who pass its streams by. Not documented,
+ * Node's own means to read from a libuv handle and write to it, for those who pass its streams by. Not documented,
  * though old: who uses them has another way where they are missing.
  */
 export interface HandleDoor {
   /** The class of the handles of TCP sockets. */
   readonly TcpHandle: Constructor
   readonly WriteRequest: new () => WriteRequest
-  /** Facts of the latest write to any handle. */
+  /** Facts of the latest read from any handle, and of the latest write to one. */
   readonly state: Int32Array
+  /** Index in `state`: bytes read, or a negative errno. */
+  readonly readLength: number
   /** Index in `state`: not 0 when the write goes on. */
   readonly isAsync: number
 }
@@ -30,15 +32,23 @@ export const handleDoor: HandleDoor | null = findDoor()
 function findDoor(): HandleDoor | null {
   const { TCP: TcpHandle } = bindingOf('tcp_wrap')
   const streams = bindingOf('stream_wrap')
-  const { WriteWrap, streamBaseState: state, kLastWriteWasAsync: isAsync } = streams
+  const { WriteWrap, streamBaseState: state } = streams
+  const { kReadBytesOrError: readLength, kLastWriteWasAsync: isAsync } = streams
   const isComplete =
     isConstructor(WriteWrap) &&
     isConstructor(TcpHandle) &&
     state instanceof Int32Array &&
+    typeof readLength === 'number' &&
     typeof isAsync === 'number'
   if (!isComplete) return null
   // That its instances have `oncomplete`, no check can tell.
-  return { TcpHandle, WriteRequest: WriteWrap as new () => WriteRequest, state, isAsync }
+  return {
+    TcpHandle,
+    WriteRequest: WriteWrap as new () => WriteRequest,
+    state,
+    readLength,
+    isAsync,
+  }
 }
 
 /** Node's internal module of that name, or nothing. */

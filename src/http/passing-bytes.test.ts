@@ -30,7 +30,7 @@ function splice(from: Socket, to: Socket, direct: DirectWrites | null): void {
     if (to.writableNeedDrain) from.pause()
   }
   from.on('data', onChunk)
-  expect(readShared(from, onChunk)).toBe(true)
+  expect(readShared(from, { onChunk })).toBe(true)
   to.on('drain', () => {
     passing.settle()
     from.resume()
@@ -79,7 +79,7 @@ test('one chunk may be kept by two streams', async () => {
     for (const passing of passings) passing.write('', chunk)
   }
   inner.on('data', onChunk)
-  readShared(inner, onChunk)
+  readShared(inner, { onChunk })
   const sent = numbered(size, 0x51ed270b)
   const received = ends.map(([, theirs]) => collect(theirs, size))
   source.write(sent)

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import type { DirectWrites } from './direct-write.ts'
 import { READ_BUFFER_BYTES, releaseBuffer, spareBuffer } from './read-buffers.ts'
-import { isLendable, isVolatile, lendBuffer } from './shared-read.ts'
+import { isLendable, isVolatile, lendBuffer } from './socket-reads.ts'
 
 /** A copy from this size on goes to a read buffer that is free: fresh memory costs more than the copy. */
 const LARGE_COPY_BYTES = READ_BUFFER_BYTES / 2

@@ -4,6 +4,7 @@ import type { HttpSettings } from './http-settings.ts'
 import { matchPreface, PREFACE_BEGINS, PREFACE_MATCHES } from './http2-preface.ts'
 import { readShared, releaseReads } from './shared-read.ts'
 import { ignoreError } from './socket-close.ts'
+import type { ChunkReader } from './socket-reads.ts'
 import { NEVER, type Timed, type TimerWheel } from './timer-wheel.ts'
 
 /**
@@ -19,7 +20,7 @@ export interface SnifferOwner {
 }
 
 /** Tells HTTP/2 with prior knowledge from HTTP/1.1 by the first bytes of a connection. */
-export class PrefaceSniffer implements Timed {
+export class PrefaceSniffer implements ChunkReader, Timed {
   readonly socket: Socket
   readonly context: unknown
   readonly peer: PeerAddresses | null
@@ -41,7 +42,7 @@ export class PrefaceSniffer implements Timed {
   start(firstBytes: Buffer | null): void {
     const { socket } = this
     const { sharedReads } = this.#owner.settings
-    if (!sharedReads || !readShared(socket, this.#onData)) socket.on('data', this.#onData)
+    if (!sharedReads || !readShared(socket, this)) socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
@@ -62,7 +63,9 @@ export class PrefaceSniffer implements Timed {
     this.socket.destroy()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => this.onChunk(chunk)
+
+  onChunk(chunk: Buffer): void {
     const bytes = this.#bytes === null ? chunk : Buffer.concat([this.#bytes, chunk])
     const match = matchPreface(bytes)
     if (match === PREFACE_BEGINS) {

@@ -14,12 +14,13 @@ import type { HttpServerEngine } from './server-engine.ts'
 import { ServerExchange } from './server-exchange.ts'
 import { readShared, takeReads } from './shared-read.ts'
 import { GentleClose, ignoreError, resetSocket, strip } from './socket-close.ts'
+import type { ChunkReader } from './socket-reads.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { tickQueue, type Ticked } from './tick-queue.ts'
 import { TunnelEnds } from './tunnel-ends.ts'
 
 /** One accepted HTTP/1.1 connection: one exchange at a time, whatever the client pipelines. */
-export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Ticked {
+export class ServerConnection extends AcceptedPeer implements ChunkReader, DeadlineOwner, Ticked {
   queued = false
   rosterPlace = -1
   exchange: ServerExchange | null = null
@@ -71,18 +72,18 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     const socket = this.#socket
     // The client may close its side and still wait for the answer.
     socket.allowHalfOpen = true
-    socket.on('data', this.#onData)
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk))
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('error', ignoreError)
     socket.on('close', this.#onClose)
-    if (firstBytes !== null) takeReads(socket, this.#onData)
-    else if (this.#settings.sharedReads) readShared(socket, this.#onData)
+    if (firstBytes !== null) takeReads(socket, this)
+    else if (this.#settings.sharedReads) readShared(socket, this)
     this.#deadlines.setPhase(this.#settings.idleTimeoutMs)
-    if (firstBytes !== null && firstBytes.length > 0) this.#onData(firstBytes)
+    if (firstBytes !== null && firstBytes.length > 0) this.onChunk(firstBytes)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  onChunk(chunk: Buffer): void {
     if (this.#gate.holds) this.#gate.hold(chunk)
     else this.#consume(chunk)
   }
@@ -312,7 +313,7 @@ export class ServerConnection extends AcceptedPeer implements DeadlineOwner, Tic
     this.#state = HEAD
     // For those whose first bytes came by events.
     const { sharedReads, idleTimeoutMs, lingerTimeoutMs } = this.#settings
-    if (sharedReads && this.requests === 1) readShared(this.#socket, this.#onData)
+    if (sharedReads && this.requests === 1) readShared(this.#socket, this)
     if (!this.#gate.holds && this.#peerEnded) return this.#closeGently()
     // Draining began after this answer's head, which did not announce the end.
     this.#deadlines.setIdle(this.#engine.draining ? lingerTimeoutMs : idleTimeoutMs)

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Authority } from '../../certs/authority.ts'
 import { socketPair } from '../../test/support/socket-pair.ts'
 import { waitFor } from '../../test/support/wait.ts'
-import { isVolatile, readShared, releaseReads, takeReads } from './shared-read.ts'
+import { readShared, releaseReads, takeReads } from './shared-read.ts'
+import { isVolatile, type ChunkReader } from './socket-reads.ts'
 
 const open: (() => void)[] = []
 
@@ -17,9 +18,9 @@ const pair = (): Promise<[Socket, Socket]> => socketPair(open)
 
 test('this Node lets accepted and connected sockets read into the shared buffer', async () => {
   const [accepted, client] = await pair()
-  expect(readShared(accepted, () => {})).toBe(true)
-  expect(readShared(client, () => {})).toBe(true)
-  expect(readShared(client, () => {})).toBe(false)
+  expect(readShared(accepted, { onChunk() {} })).toBe(true)
+  expect(readShared(client, { onChunk() {} })).toBe(true)
+  expect(readShared(client, { onChunk() {} })).toBe(false)
 })
 
 test('reads of all sockets use one memory; bytes, pause, resume and end work', async () => {
@@ -28,10 +29,11 @@ test('reads of all sockets use one memory; bytes, pause, resume and end work', a
   const first = await pair()
   const second = await pair()
   for (const [index, [ours]] of [first, second].entries()) {
-    const taken = readShared(ours, (chunk) => {
+    const onChunk = (chunk: Buffer): void => {
       memories.add(chunk.buffer)
       texts[index as 0 | 1] += chunk.toString()
-    })
+    }
+    const taken = readShared(ours, { onChunk })
     expect(taken).toBe(true)
     ours.resume()
   }
@@ -57,7 +59,10 @@ test('a socket that already read by events goes over without losing a byte', asy
   ours.once('data', (chunk: Buffer) => {
     text += chunk.toString()
     process.nextTick(() => {
-      expect(readShared(ours, (later) => (text += later.toString()))).toBe(true)
+      const onChunk = (later: Buffer): void => {
+        text += later.toString()
+      }
+      expect(readShared(ours, { onChunk })).toBe(true)
     })
   })
   theirs.write('first ')
@@ -70,26 +75,35 @@ test('a socket that already read by events goes over without losing a byte', asy
 test('another reader takes over within a chunk, and gets all that follows', async () => {
   const [ours, theirs] = await pair()
   const texts = ['', '']
-  readShared(ours, (chunk) => {
-    texts[0] += chunk.toString()
-    expect(takeReads(ours, (later) => (texts[1] += later.toString()))).toBe(true)
+  const second: ChunkReader = {
+    onChunk(later) {
+      texts[1] += later.toString()
+    },
+  }
+  readShared(ours, {
+    onChunk(chunk) {
+      texts[0] += chunk.toString()
+      expect(takeReads(ours, second)).toBe(true)
+    },
   })
   theirs.write('first')
   await waitFor('the first read', () => texts[0] === 'first')
   theirs.write('second')
   await waitFor('the second read', () => texts[1] === 'second')
   expect(texts[0]).toBe('first')
-  expect(takeReads(theirs, () => {})).toBe(false)
+  expect(takeReads(theirs, { onChunk() {} })).toBe(false)
 })
 
 test('released reads go to the stream as copies, no more than it has room for', async () => {
   const size = 8_000_000
   const [ours, theirs] = await pair()
   let released = false
-  readShared(ours, () => {
-    released = true
-    releaseReads(ours)
-    ours.pause()
+  readShared(ours, {
+    onChunk() {
+      released = true
+      releaseReads(ours)
+      ours.pause()
+    },
   })
   theirs.write('first')
   await waitFor('the first read', () => released)
@@ -109,10 +123,43 @@ test('released reads go to the stream as copies, no more than it has room for', 
   expect(received).toBe(size)
 })
 
+test('what is read moves the timer on that a socket has', async () => {
+  const [ours, theirs] = await pair()
+  let read = 0
+  let timeouts = 0
+  ours.setTimeout(300, () => timeouts++)
+  const onChunk = (chunk: Buffer): void => {
+    read += chunk.length
+    if (read < 12) setTimeout(() => theirs.write('x'), 50)
+  }
+  readShared(ours, { onChunk })
+  ours.resume()
+  theirs.write('x')
+  await waitFor('all bytes', () => read === 12)
+  expect(timeouts).toBe(0)
+  await waitFor('the timeout', () => timeouts === 1)
+})
+
+test('a socket destroyed within a chunk hands out no other', async () => {
+  const [ours, theirs] = await pair()
+  const texts: string[] = []
+  const onChunk = (chunk: Buffer): void => {
+    texts.push(chunk.toString())
+    theirs.write('more')
+    ours.destroy()
+  }
+  readShared(ours, { onChunk })
+  ours.resume()
+  theirs.on('error', () => {})
+  theirs.write('first')
+  await new Promise((resolve) => theirs.once('close', resolve))
+  expect(texts).toEqual(['first'])
+})
+
 test('what is no TCP socket is left alone', async () => {
   const [ours] = await pair()
   ours.destroy()
-  expect(readShared(ours, () => {})).toBe(false)
+  expect(readShared(ours, { onChunk() {} })).toBe(false)
 })
 
 describe('over TLS', () => {
@@ -139,7 +186,7 @@ describe('over TLS', () => {
     }
     const [server, client] = await securePair()
     for (const socket of [server, client]) {
-      expect(readShared(socket, onChunk)).toBe(true)
+      expect(readShared(socket, { onChunk })).toBe(true)
       socket.resume()
     }
     client.write('to the server ')
@@ -175,7 +222,7 @@ describe('over TLS', () => {
         server.resume()
       })
     }
-    expect(readShared(server, onChunk)).toBe(true)
+    expect(readShared(server, { onChunk })).toBe(true)
     server.resume()
     client.end(sent)
     let ended = false

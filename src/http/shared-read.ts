@@ -1,31 +1,22 @@
 import { Socket } from 'node:net'
-import {
-  dropOwnBuffer,
-  releaseBuffer,
-  sharedBuffer,
-  sharedView,
-  spareBuffer,
-  takeEarlyBuffer,
-  takeOwnBuffer,
-} from './read-buffers.ts'
-import { tickQueue } from './tick-queue.ts'
-
-/**
- * A read of this size is part of a stream of them: the socket gets a buffer of its own. More than a
- * TLS record brings, which would fill a fifth of such a buffer.
- */
-const STREAMING_BYTES = 16_385
-/** After so many smaller reads in a row it goes back to the shared one. */
-const SMALL_READS = 8
+import { handleDoor } from './handle-door.ts'
+import { sharedBuffer } from './read-buffers.ts'
+import { SocketReads, type ChunkReader } from './socket-reads.ts'
 
 /** What `net.connect({ onread })` would have set; found by description, as they are not exported. */
 const BUFFER_SYMBOL = 'kBuffer'
 const CALLBACK_SYMBOL = 'kBufferCb'
 const NEXT_BUFFER_SYMBOL = 'kBufferGen'
 
-interface UserBufferHandle {
+/** A libuv handle that reads to memory of ours. */
+interface ReadingHandle {
   useUserBuffer(buffer: Buffer): void
+  /** Called behind each read. What it returns, if anything, is where the next one goes. */
+  onread: OnRead
+  [READS]?: SocketReads
 }
+
+type OnRead = (this: ReadingHandle, bytes: ArrayBuffer | undefined) => Buffer | undefined
 
 /** Where sockets of this Node keep what reads to a buffer need; all have the same symbols. */
 interface ReadSymbols {
@@ -34,18 +25,17 @@ interface ReadSymbols {
   readonly next: symbol
 }
 
-/** Where a socket keeps the SocketReads that `readShared` gave it. */
+/** Where a socket, and its handle, keep the SocketReads that `readShared` gave it. */
 const READS = Symbol('reads')
 
 /** null: not looked for yet, or not found. */
 let knownSymbols: ReadSymbols | null = null
-
-/** The read whose bytes are being handed out right now. */
-const delivery: { reads: SocketReads | null } = { reads: null }
+/** Node's own listener to the handles of sockets. null: none was seen yet. */
+let nodeOnRead: OnRead | null = null
 
 /**
  * Lets a connected TCP or TLS socket read into one buffer shared by all of them, instead of a new one of
- * 64 KiB for every read: a third of the cost of a small request. `onChunk` replaces 'data' and gets
+ * 64 KiB for every read: a third of the cost of a small request. `reader` replaces 'data' and gets
  * bytes that are overwritten by the next read of any socket. A socket that streams reads into a
  * buffer of its own, which a writer may keep (`lendChunk`) where it would else have to copy.
  *
@@ -54,12 +44,16 @@ const delivery: { reads: SocketReads | null } = { reads: null }
  * another kind or Node keeps those fields elsewhere: use 'data' then. Not to be called from within a
  * 'data' event: the stream would start the next read behind a pause().
  *
+ * Reads of TCP go past Node's own listener, which looks at the socket and both of its streams each
+ * time: with many connections none of these is in the processor's cache. A socket that has a timer
+ * (`setTimeout`) by now keeps that listener, which moves the timer on; none is to get one later.
+ *
  * `expectsMuch`: it begins with a buffer of its own, if there is one, so that not even the first
  * large read is copied.
  */
 export function readShared(
   socket: Socket,
-  onChunk: (chunk: Buffer) => void,
+  reader: ChunkReader,
   expectsMuch: boolean = false,
 ): boolean {
   if (!(socket instanceof Socket) || socket.destroyed) return false
@@ -70,26 +64,25 @@ export function readShared(
   const symbols = knownSymbols
   if (symbols === null) return false
   // undefined: a socket of another kind, which does not have the field at all.
-  if (!hasUserBuffer(handle) || fields[symbols.buffer] !== null) return false
-  const reads = new SocketReads(socket, onChunk)
+  if (!isReadingHandle(handle) || fields[symbols.buffer] !== null) return false
+  const reads = new SocketReads(socket, reader)
   const buffer = (expectsMuch ? reads.beginEarly() : null) ?? sharedBuffer
   handle.useUserBuffer(buffer)
-  fields[symbols.callback] = reads.onRead
-  fields[symbols.next] = reads.nextBuffer
   fields[symbols.buffer] = buffer
   fields[READS] = reads
+  if (socket.timeout || !readPast(handle, reads)) readByNode(socket, symbols, reads)
   // A new socket reads ahead into its stream while it is paused; there is no stream to read into now.
   if (socket.isPaused()) socket.pause()
   return true
 }
 
 /**
- * `onChunk` gets the reads that a socket shares already, from now on: even from within the chunk that
+ * `reader` gets the reads that a socket shares already, from now on: even from within the chunk that
  * is being handed out. False: it does not share them.
  */
-export function takeReads(socket: Socket, onChunk: (chunk: Buffer) => void): boolean {
+export function takeReads(socket: Socket, reader: ChunkReader): boolean {
   const reads = readsOf(socket)
-  reads?.giveTo(onChunk)
+  reads?.giveTo(reader)
   return reads !== null
 }
 
@@ -98,17 +91,52 @@ export function takeReads(socket: Socket, onChunk: (chunk: Buffer) => void): boo
  * below it, and decides by itself when, even if the socket was paused while it hands out a chunk.
  */
 export function releaseReads(socket: Socket): void {
-  readsOf(socket)?.giveTo(null)
+  const reads = readsOf(socket)
+  if (reads === null) return
+  reads.giveTo(null)
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (isReadingHandle(handle) && handle.onread === onRead) handle.onread = nodeOnRead!
+  readByNode(socket, knownSymbols!, reads)
 }
 
 /** Takes from a closed socket what `readShared` gave it. */
 export function forgetReads(socket: Socket): void {
-  if (knownSymbols === null) return
+  const reads = readsOf(socket)
+  if (reads === null) return
   const fields = insideOf(socket)
-  if (fields[knownSymbols.callback] === undefined) return
-  fields[knownSymbols.callback] = readNothing
-  fields[knownSymbols.next] = null
+  reads.giveTo(null)
+  fields[knownSymbols!.callback] = readNothing
+  fields[knownSymbols!.next] = null
   fields[READS] = undefined
+}
+
+/** False: Node's own listener stays. */
+function readPast(handle: ReadingHandle, reads: SocketReads): boolean {
+  if (handleDoor === null || !(handle instanceof handleDoor.TcpHandle)) return false
+  nodeOnRead ??= handle.onread
+  if (handle.onread !== nodeOnRead) return false
+  handle[READS] = reads
+  handle.onread = onRead
+  return true
+}
+
+/** Instead of Node's listener: bytes go to who reads them, all else to Node. */
+function onRead(this: ReadingHandle, bytes: ArrayBuffer | undefined): Buffer | undefined {
+  const { state, readLength } = handleDoor!
+  const length = state[readLength]!
+  if (length <= 0) return nodeOnRead!.call(this, bytes)
+  const reads = this[READS]!
+  reads.handOut(length)
+  return reads.nextBuffer()
+}
+
+/** Has Node's own listener hand the bytes on. */
+function readByNode(socket: Socket, symbols: ReadSymbols, reads: SocketReads): void {
+  const fields = insideOf(socket)
+  // False stops reading: a read that was under way when the socket was paused is the last.
+  fields[symbols.callback] = (length: number): boolean =>
+    reads.handOut(length) && !(reads.hasReader && socket.isPaused())
+  fields[symbols.next] = (): Buffer | undefined => reads.nextBuffer()
 }
 
 function readsOf(socket: Socket): SocketReads | null {
@@ -125,128 +153,6 @@ function readNothing(): boolean {
   return false
 }
 
-/** True for bytes that a later read overwrites: who keeps them must copy them, or be lent them. */
-export function isVolatile(chunk: Buffer): boolean {
-  return chunk.buffer === sharedBuffer.buffer || delivery.reads?.owns(chunk) === true
-}
-
-/** True when `lendBuffer` hands out the memory of this chunk: it is being handed out right now. */
-export function isLendable(chunk: Buffer): boolean {
-  return delivery.reads?.lends(chunk) === true
-}
-
-/**
- * The buffer behind the chunk that is being handed out; its socket reads into another one from now
- * on. Give it to `releaseBuffer` when its bytes are written. Only for a chunk that is lendable.
- */
-export function lendBuffer(): Buffer {
-  return delivery.reads!.lend()
-}
-
-/** Where one socket's bytes are read to. */
-class SocketReads {
-  readonly #socket: Socket
-  /** null: the stream. */
-  #onChunk: ((chunk: Buffer) => void) | null
-  /** null: the shared one. */
-  #own: Buffer | null = null
-  #lent = false
-  #listens = false
-  /** How many reads in a row were small. */
-  #smallReads = SMALL_READS
-
-  constructor(socket: Socket, onChunk: (chunk: Buffer) => void) {
-    this.#socket = socket
-    this.#onChunk = onChunk
-  }
-
-  giveTo(onChunk: ((chunk: Buffer) => void) | null): void {
-    this.#onChunk = onChunk
-  }
-
-  owns(chunk: Buffer): boolean {
-    return this.#own !== null && chunk.buffer === this.#own.buffer
-  }
-
-  /** Nobody has it yet: a second one must copy. */
-  lends(chunk: Buffer): boolean {
-    return !this.#lent && this.owns(chunk)
-  }
-
-  lend(): Buffer {
-    this.#lent = true
-    return this.#own!
-  }
-
-  /** Before the first read. null: the shared one serves as well. */
-  beginEarly(): Buffer | null {
-    this.#own = takeEarlyBuffer()
-    if (this.#own === null) return null
-    this.#smallReads = 0
-    this.#listen()
-    return this.#own
-  }
-
-  readonly onRead = (length: number): boolean => {
-    const own = this.#own
-    const chunk = own === null ? sharedView(length) : own.subarray(0, length)
-    if (this.#onChunk === null) return this.#socket.push(Buffer.from(chunk))
-    if (length >= STREAMING_BYTES) this.#smallReads = 0
-    else if (this.#smallReads < SMALL_READS) this.#smallReads++
-    delivery.reads = this
-    tickQueue.beginTurn()
-    try {
-      this.#onChunk(chunk)
-    } finally {
-      delivery.reads = null
-      tickQueue.endTurn()
-    }
-    // False stops reading: a read that was under way when the socket was paused is the last.
-    return this.#onChunk === null || !this.#socket.isPaused()
-  }
-
-  /** Called by Node behind each read: the buffer for the next one, or undefined for the same. */
-  readonly nextBuffer = (): Buffer | undefined => {
-    const streams = this.#smallReads < SMALL_READS && this.#onChunk !== null
-    const own = this.#own
-    if (own === null) return streams ? this.#begin() : undefined
-    if (!streams || this.#socket.destroyed) {
-      this.#end()
-      return sharedBuffer
-    }
-    if (!this.#lent) return undefined
-    this.#lent = false
-    this.#own = spareBuffer()
-    return this.#own
-  }
-
-  #begin(): Buffer | undefined {
-    if (this.#socket.destroyed) return undefined
-    this.#own = takeOwnBuffer()
-    this.#listen()
-    return this.#own ?? undefined
-  }
-
-  #listen(): void {
-    if (this.#listens) return
-    this.#listens = true
-    this.#socket.on('close', this.#onClose)
-  }
-
-  #end(): void {
-    const own = this.#own
-    if (own === null) return
-    if (!this.#lent) releaseBuffer(own)
-    this.#own = null
-    this.#lent = false
-    dropOwnBuffer()
-  }
-
-  readonly #onClose = (): void => {
-    this.#end()
-  }
-}
-
 function findSymbols(socket: Socket): ReadSymbols | null {
   const buffer = ownSymbol(socket, BUFFER_SYMBOL)
   const callback = ownSymbol(socket, CALLBACK_SYMBOL)
@@ -261,11 +167,13 @@ function ownSymbol(socket: Socket, description: string): symbol | null {
   return null
 }
 
-function hasUserBuffer(handle: unknown): handle is UserBufferHandle {
+function isReadingHandle(handle: unknown): handle is ReadingHandle {
   return (
     typeof handle === 'object' &&
     handle !== null &&
     'useUserBuffer' in handle &&
-    typeof handle.useUserBuffer === 'function'
+    typeof handle.useUserBuffer === 'function' &&
+    'onread' in handle &&
+    typeof handle.onread === 'function'
   )
 }

@@ -15,7 +15,7 @@ test('a closed socket that was stripped holds nothing; all listeners of its clos
   const heard: string[] = []
   const onChunk = (): void => {}
   ours.on('data', onChunk)
-  expect(readShared(ours, onChunk)).toBe(true)
+  expect(readShared(ours, { onChunk })).toBe(true)
   ours.on('close', () => {
     strip(ours)
     heard.push('first')

@@ -6,12 +6,13 @@ import { PassingBytes } from '../http/passing-bytes.ts'
 import { pausedReads } from '../http/paused-reads.ts'
 import { readShared, takeReads } from '../http/shared-read.ts'
 import { ignoreError, resetSocket, strip } from '../http/socket-close.ts'
+import type { ChunkReader } from '../http/socket-reads.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import { announcedPeer } from './announced-peers.ts'
 import type { TcpDownstream, TcpDownstreamHandler } from '../proxy/tcp.ts'
 
 /** An accepted TCP connection as the proxy splices it: bytes, half-closes, backpressure. */
-export class TcpClient implements TcpDownstream {
+export class TcpClient implements TcpDownstream, ChunkReader {
   readonly connection: DownstreamConnection
   readonly #socket: Socket
   readonly #passing: PassingBytes
@@ -33,13 +34,12 @@ export class TcpClient implements TcpDownstream {
   start(handler: TcpDownstreamHandler): void {
     this.#handler = handler
     const socket = this.#socket
-    const onData = (chunk: Buffer): void => handler.onClientData(chunk)
     // What was read to look at it and put back: a stream that holds bytes cannot share its reads.
     const first: unknown = socket.readableLength > 0 ? socket.read() : null
-    if (Buffer.isBuffer(first)) process.nextTick(() => this.#handler?.onClientData(first))
+    if (Buffer.isBuffer(first)) process.nextTick(() => this.onChunk(first))
     // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
-    socket.on('data', onData)
-    if (!takeReads(socket, onData)) readShared(socket, onData)
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk))
+    if (!takeReads(socket, this)) readShared(socket, this)
     socket.on('end', () => {
       this.#ended = true
       handler.onClientEnd()
@@ -53,6 +53,10 @@ export class TcpClient implements TcpDownstream {
       strip(socket)
       this.#handler?.onClientClosed()
     })
+  }
+
+  onChunk(chunk: Buffer): void {
+    this.#handler?.onClientData(chunk)
   }
 
   /** The socket's own high-water mark decides: below it there would be no 'drain' to wait for. */

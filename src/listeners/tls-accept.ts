@@ -4,6 +4,7 @@ import type { ChallengeCertificate, PendingChallenges } from '../base/pending-ch
 import { setClientCertificate } from '../http/accepted-peer.ts'
 import { setCarrier } from '../http/paused-reads.ts'
 import { readShared, releaseReads } from '../http/shared-read.ts'
+import type { ChunkReader } from '../http/socket-reads.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
 import type { TlsChainPlan, TlsChainTable } from '../snapshot/listener-plan.ts'
 import { judgeClient } from '../tls/client-certificate.ts'
@@ -53,7 +54,7 @@ export function acceptTls(socket: Socket, options: TlsAcceptOptions): void {
   new TlsHandshake(socket, options).start()
 }
 
-class TlsHandshake implements Startable {
+class TlsHandshake implements ChunkReader, Startable {
   readonly #socket: Socket
   readonly #options: TlsAcceptOptions
   readonly #timer: NodeJS.Timeout
@@ -75,7 +76,7 @@ class TlsHandshake implements Startable {
   }
 
   start(): void {
-    if (!readShared(this.#socket, this.#onData)) this.#socket.on('data', this.#onData)
+    if (!readShared(this.#socket, this)) this.#socket.on('data', this.#onData)
     this.#socket.on('error', this.#onGone)
     this.#socket.on('end', this.#onGone)
     this.#socket.on('close', this.#onGone)
@@ -92,7 +93,9 @@ class TlsHandshake implements Startable {
     this.#socket.destroy()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => this.onChunk(chunk)
+
+  onChunk(chunk: Buffer): void {
     const bytes = Buffer.concat(this.#received === null ? [chunk] : [this.#received, chunk])
     const hello = parseClientHello(bytes)
     this.#received = bytes

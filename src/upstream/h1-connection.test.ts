@@ -670,6 +670,35 @@ describe('tunnels', () => {
     expect(attempt).toMatchObject({ status: 200, body: 'ok' })
   })
 
+  test.each(['client', 'backend'] as const)(
+    'a tunnel that the %s alone uses stays',
+    async (who) => {
+      const bytes = 12
+      const bench = await startBench(
+        (socket) => {
+          socket.write('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+          if (who === 'backend') send(() => void socket.write('b'))
+        },
+        { tunnelIdleTimeoutMs: 300 },
+      )
+      const attempt = bench.start({ upgrade: 'websocket' })
+      await waitFor('the tunnel', () => attempt.status === 101)
+      if (who === 'client') send(() => void attempt.stream!.sendBody(Buffer.from('c')))
+      const sent = (): string => (who === 'client' ? bench.received() : attempt.body)
+      await waitFor('all bytes', () => sent().endsWith(who[0]!.repeat(bytes)))
+      expect(attempt.over).toBe(false)
+      await waitFor('the end of an idle tunnel', () => attempt.over)
+
+      function send(one: () => void): void {
+        let left = bytes
+        const timer = setInterval(() => {
+          one()
+          if (--left === 0) clearInterval(timer)
+        }, 50)
+      }
+    },
+  )
+
   test('an idle tunnel is closed', async () => {
     const bench = await startBench(
       answering('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),

@@ -6,6 +6,7 @@ import { ResponseReader } from '../http/response-reader.ts'
 import { partOf } from '../http/read-buffers.ts'
 import { readShared } from '../http/shared-read.ts'
 import { strip } from '../http/socket-close.ts'
+import type { ChunkReader } from '../http/socket-reads.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
@@ -19,8 +20,10 @@ import {
 import { hasBodySemantics, writeRequestHead } from './h1-request-writer.ts'
 import type { ConnectionOwner } from './h1-owner.ts'
 import type { H1Settings } from './h1-settings.ts'
+import { BODY, CLOSED, HEAD, IDLE, TUNNEL, UNSENT, UNTIL_CLOSE } from './h1-state.ts'
 import { H1Stream } from './h1-stream.ts'
 import { socketAddress } from './h1-tunnel.ts'
+import { IdleWatch } from './idle-watch.ts'
 import { InformationalBudget } from './informational-budget.ts'
 import type {
   AttemptObserver,
@@ -29,21 +32,11 @@ import type {
   UpstreamStream,
 } from './transport.ts'
 
-/** What the next bytes from the backend are. */
-const IDLE = 0
-const HEAD = 1
-const BODY = 2
-const UNTIL_CLOSE = 3
-const TUNNEL = 4
-const CLOSED = 5
-/** A request was taken, and waits to be sent. */
-const UNSENT = 6
-
 /**
  * One connection to a backend that speaks HTTP/1.1: one request at a time, never pipelined. Any
  * doubt about where an answer ends, and any byte that nobody asked for, ends the connection.
  */
-export class H1Connection implements Ticked {
+export class H1Connection implements ChunkReader, Ticked {
   /** Remote and local `address:port`. */
   readonly remote: string
   readonly local: string
@@ -70,6 +63,8 @@ export class H1Connection implements Ticked {
   #outputEnded = false
   #reported = false
   #error: unknown = null
+  /** Of a tunnel. */
+  #idle: IdleWatch | null = null
 
   /** `socket` is connected (TLS: handshake done and peer verified); the connection owns it now. */
   constructor(socket: Socket, settings: H1Settings, owner: ConnectionOwner) {
@@ -86,13 +81,12 @@ export class H1Connection implements Ticked {
     socket.allowHalfOpen = true
     socket.setNoDelay(true)
     // 'data' stays: it makes the socket flow, and carries the bytes when they are not shared.
-    socket.on('data', this.#onData)
-    if (settings.sharedReads) readShared(socket, this.#onData)
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk))
+    if (settings.sharedReads) readShared(socket, this)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('error', this.#onError)
     socket.on('close', this.#onClose)
-    socket.on('timeout', this.#onIdleTunnel)
   }
 
   /** True when a request may be started. */
@@ -128,7 +122,7 @@ export class H1Connection implements Ticked {
     this.#report()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  onChunk(chunk: Buffer): void {
     let at = 0
     while (at < chunk.length) {
       switch (this.#state) {
@@ -141,6 +135,7 @@ export class H1Connection implements Ticked {
           break
         case UNTIL_CLOSE:
         case TUNNEL:
+          this.#idle?.moved()
           this.#deliver(chunk, at, chunk.length)
           return
         default:
@@ -251,7 +246,9 @@ export class H1Connection implements Ticked {
     this.#state = TUNNEL
     stream.isTunnel = true
     stream.requestEnded = true
-    this.#socket.setTimeout(this.#settings.tunnelIdleTimeoutMs)
+    this.#idle = new IdleWatch(this.#socket, this.#settings.tunnelIdleTimeoutMs, () => {
+      this.#socket.destroy()
+    })
     const { status, headers } = this.#reader.head
     stream.observer.onAttemptStatus(status)
     stream.handler.onUpstreamHead(status, headers, UNKNOWN_LENGTH)
@@ -263,8 +260,9 @@ export class H1Connection implements Ticked {
     this.schedule()
   }
 
-  readonly #onIdleTunnel = (): void => {
-    if (this.#state === TUNNEL) this.#socket.destroy()
+  sendToTunnel(chunk: Buffer): void {
+    this.#idle?.moved()
+    this.#writer.bytes(chunk)
   }
 
   schedule(): void {
@@ -379,6 +377,7 @@ export class H1Connection implements Ticked {
   }
 
   readonly #onClose = (): void => {
+    this.#idle?.stop()
     strip(this.#socket)
     if (this.#stream !== null) this.#fail(this.#closedFailure(this.#error))
     this.#state = CLOSED

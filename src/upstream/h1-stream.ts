@@ -51,7 +51,7 @@ export class H1Stream implements UpstreamStream {
 
   sendBody(chunk: Buffer): boolean {
     if (this.over || chunk.length === 0) return true
-    if (this.isTunnel) this.#writer.bytes(chunk)
+    if (this.isTunnel) this.#connection.sendToTunnel(chunk)
     else if (this.requestEnded) return true
     else if (this.#remaining === UNKNOWN_LENGTH) {
       this.#writer.text(`${chunk.length.toString(16)}\r\n`)

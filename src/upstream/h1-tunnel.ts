@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { resetSocket, strip } from '../http/socket-close.ts'
 import { SocketWriter } from '../http/socket-writer.ts'
 import { readShared } from '../http/shared-read.ts'
+import type { ChunkReader } from '../http/socket-reads.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { IdleWatch } from './idle-watch.ts'
 import { TOO_OLD, TUNNEL_IDLE } from './failures.ts'
@@ -22,7 +23,7 @@ export function socketAddress(address: string | undefined, port: number | undefi
  * A connected socket as a raw tunnel: bytes both ways, each side closed on its own. After the
  * peer's half-close (onUpstreamEnd) our side goes on: drain and failure are still reported.
  */
-export class TunnelConnection implements UpstreamStream, Ticked {
+export class TunnelConnection implements UpstreamStream, ChunkReader, Ticked {
   readonly remote: string
   #local: string | null = null
   readonly reused = false
@@ -63,8 +64,8 @@ export class TunnelConnection implements UpstreamStream, Ticked {
   /** Counts the attempt, announces the tunnel to the handler and begins to read. */
   start(): void {
     const socket = this.#socket
-    socket.on('data', this.#onData)
-    readShared(socket, this.#onData, true)
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk))
+    readShared(socket, this, true)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('error', this.#onError)
@@ -145,7 +146,7 @@ export class TunnelConnection implements UpstreamStream, Ticked {
     this.#observer.onAttemptEnd()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  onChunk(chunk: Buffer): void {
     this.#idle.moved()
     if (!this.#over) this.#handler.onUpstreamBody(chunk)
   }
