@@ -182,6 +182,50 @@ test.each([
   },
 )
 
+test.each([
+  ['ended', (socket: Socket) => void socket.end()],
+  ['destroyed', (socket: Socket) => void socket.destroy()],
+  ['reset', (socket: Socket) => void socket.resetAndDestroy()],
+])(
+  'a socket that was %s since the last write takes no other, without an error',
+  async (_how, end) => {
+    const [ours, theirs] = await pair()
+    const seen = listen(theirs)
+    theirs.on('error', () => {})
+    const errors: unknown[] = []
+    ours.on('error', (error) => errors.push(error))
+    const writes = writesOf(ours)
+    writes.write('before ')
+    await waitFor('the first text', () => seen.text === 'before ')
+    end(ours)
+    await waitFor('the end', () => seen.ended || theirs.closed)
+    writeLate()
+    theirs.destroy()
+    await waitFor('the close', () => ours.closed)
+    writeLate()
+    expect(errors).toEqual([])
+    expect(seen.text).toBe('before ')
+
+    function writeLate(): void {
+      writes.write('late')
+      writes.writeBytes('late', Buffer.from('later'))
+      expect(writes.isClear).toBe(true)
+    }
+  },
+)
+
+test('what the stream was given goes first, however much it is', async () => {
+  await inRounds((socket, writes) => {
+    expect(writes.write('head;')).toBe(true)
+    const text = 'stream;'.repeat(1_000_000)
+    writes.giveWay()
+    socket.write(text, 'latin1')
+    expect(writes.isClear).toBe(false)
+    expect(writes.write('early')).toBe(false)
+    return `head;${text}`
+  })
+})
+
 test('a reset while text waits is an error of the socket', async () => {
   const [ours, theirs] = await pair()
   theirs.pause()

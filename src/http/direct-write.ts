@@ -38,11 +38,19 @@ let spareRequest: WriteRequest | null = null
  * What the kernel does not take at once, and what fails, is handed to the stream as one of its own
  * writes: backpressure, 'drain', 'error', end() and destroy() are as ever.
  *
+ * A socket that is written to directly gets no timer (`setTimeout`) later, and nobody else writes to it
+ * but after `giveWay`.
+ *
  * Where Node's door to its handles is missing, and for sockets of other kinds, there is none of it.
  */
 export class DirectWrites {
   readonly #socket: Socket
   readonly #inside: SocketInside
+  /**
+   * Known to be free: nothing was written through the stream since. null: ask the socket. So a small
+   * write looks at neither socket nor stream; with many connections these are not in the cache.
+   */
+  #handle: WritableHandle | null = null
 
   private constructor(socket: Socket, inside: SocketInside) {
     this.#socket = socket
@@ -58,10 +66,15 @@ export class DirectWrites {
     return new DirectWrites(socket, socket as unknown as SocketInside)
   }
 
+  /** The kernel has all that was written. */
+  get isClear(): boolean {
+    return this.#handle !== null || this.#socket.writableLength === 0
+  }
+
   /** False: nothing was written, and the stream has to do it. latin1. */
   write(text: string): boolean {
-    const handle = this.#freeHandle()
-    if (handle === null || text.length > MAX_DIRECT_CHARACTERS) return false
+    const handle = text.length > MAX_DIRECT_CHARACTERS ? this.giveWay() : this.#freeHandle()
+    if (handle === null) return false
     const request = (spareRequest ??= new handleDoor!.WriteRequest())
     this.#settle(handle.writeLatin1String(request, text), request, text, null)
     return true
@@ -83,10 +96,22 @@ export class DirectWrites {
     return true
   }
 
-  /** null: not past bytes that wait already, nor past the timer of a socket that has one. */
+  /** The stream is written to next. */
+  giveWay(): null {
+    this.#handle = null
+    return null
+  }
+
   #freeHandle(): WritableHandle | null {
+    return this.#handle ?? this.#findHandle()
+  }
+
+  /** null: not past bytes that wait already, nor past the timer of a socket that has one. */
+  #findHandle(): WritableHandle | null {
     const socket = this.#socket
-    return socket.writableLength > 0 || socket.timeout ? null : this.#inside._handle
+    const isFree = socket.writable && socket.writableLength === 0 && !socket.timeout
+    this.#handle = isFree ? this.#inside._handle : null
+    return this.#handle
   }
 
   /** What becomes of a write that the handle was given; `chunk` stands for it in the stream. */
@@ -97,7 +122,12 @@ export class DirectWrites {
     memory: WrittenMemory | null,
   ): void {
     const { state, isAsync } = handleDoor!
-    if (error === 0 && state[isAsync] !== 0) {
+    if (error === 0 && state[isAsync] === 0) {
+      memory?.free()
+      return
+    }
+    this.#handle = null
+    if (error === 0) {
       spareRequest = null
       if (typeof chunk !== 'string') request.buffer = chunk
       this.#handOver(chunk, (done) => {
@@ -109,7 +139,8 @@ export class DirectWrites {
       })
       return
     }
-    if (error !== 0) this.#handOver(chunk, (done) => done(writeError(error)))
+    // A socket that was ended or destroyed since: as a stream that takes nothing, but without an error.
+    if (this.#socket.writable) this.#handOver(chunk, (done) => done(writeError(error)))
     memory?.free()
   }
 

@@ -38,6 +38,7 @@ export class PassingBytes {
       } else bytes = Buffer.from(chunk)
     }
     if (onWritten !== undefined || this.#direct?.writeBytes(text, bytes) !== true) {
+      this.#direct?.giveWay()
       this.#write(text, bytes, onWritten)
     }
     if (stream.writableLength === 0) {

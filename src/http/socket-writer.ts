@@ -36,8 +36,10 @@ export class SocketWriter {
     this.#passing = new PassingBytes(socket, this.#direct)
   }
 
-  get pending(): boolean {
-    return this.#text !== '' || this.#page !== null
+  /** Nothing is collected, and the kernel has all that was written. */
+  get isClear(): boolean {
+    if (this.#text !== '' || this.#page !== null) return false
+    return this.#direct === null ? this.#socket.writableLength === 0 : this.#direct.isClear
   }
 
   text(text: string): void {
@@ -52,12 +54,11 @@ export class SocketWriter {
       return
     }
     this.#takeFromPage()
-    const socket = this.#socket
-    if (!socket.writable) return
+    if (!this.#socket.writable) return
     const text = this.#text
     this.#text = ''
     this.#passing.write(text, chunk)
-    if (socket.writableNeedDrain) this.blocked = true
+    this.#noteRoom()
   }
 
   flush(): void {
@@ -65,10 +66,18 @@ export class SocketWriter {
     if (this.#text === '') return
     const text = this.#text
     this.#text = ''
-    const socket = this.#socket
-    if (!socket.writable) return
-    if (this.#direct?.write(text) !== true) socket.write(text, 'latin1')
-    if (socket.writableNeedDrain) this.blocked = true
+    const direct = this.#direct
+    if (direct !== null && direct.write(text)) {
+      if (!direct.isClear) this.#noteRoom()
+      return
+    }
+    if (!this.#socket.writable) return
+    this.#socket.write(text, 'latin1')
+    this.#noteRoom()
+  }
+
+  #noteRoom(): void {
+    if (this.#socket.writableNeedDrain) this.blocked = true
   }
 
   /** Only for a socket that is written to directly: a stream would keep the page for a while. */
@@ -89,13 +98,13 @@ export class SocketWriter {
   /** False: what was in the page is text now. */
   #flushPage(page: WritePage): boolean {
     const text = this.#text
-    const socket = this.#socket
+    const direct = this.#direct!
     if (page.putTail(text, this.#end)) {
       const message = page.bytes.subarray(this.#start, this.#end + text.length)
-      if (this.#direct!.writeBytes('', message, page)) {
+      if (direct.writeBytes('', message, page)) {
         this.#page = null
         this.#text = ''
-        if (socket.writableNeedDrain) this.blocked = true
+        if (!direct.isClear) this.#noteRoom()
         return true
       }
     }

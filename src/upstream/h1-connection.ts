@@ -225,8 +225,7 @@ export class H1Connection implements ChunkReader, Ticked {
     const reusable =
       !surplus &&
       stream.requestEnded &&
-      !this.#writer.pending &&
-      this.#socket.writableLength === 0 &&
+      this.#writer.isClear &&
       !this.#reader.head.closes &&
       this.keepAliveMs !== 0 &&
       !this.#peerEnded &&
