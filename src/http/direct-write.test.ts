@@ -183,36 +183,43 @@ test.each([
 )
 
 test.each([
-  ['ended', (socket: Socket) => void socket.end()],
-  ['destroyed', (socket: Socket) => void socket.destroy()],
-  ['reset', (socket: Socket) => void socket.resetAndDestroy()],
+  ['ended', (socket: Socket) => new Promise<void>((done) => void socket.end(done))],
+  ['destroyed', async (socket: Socket) => void socket.destroy()],
+  ['reset', async (socket: Socket) => void socket.resetAndDestroy()],
 ])(
   'a socket that was %s since the last write takes no other, without an error',
   async (_how, end) => {
     const [ours, theirs] = await pair()
     const seen = listen(theirs)
     theirs.on('error', () => {})
-    const errors: unknown[] = []
-    ours.on('error', (error) => errors.push(error))
+    const events: unknown[] = []
+    ours.on('error', (error) => events.push(error))
+    ours.on('close', () => events.push('close'))
     const writes = writesOf(ours)
     writes.write('before ')
     await waitFor('the first text', () => seen.text === 'before ')
-    end(ours)
-    await waitFor('the end', () => seen.ended || theirs.closed)
-    writeLate()
+    await end(ours)
+    writes.write('late')
+    expect(writes.isClear).toBe(true)
+    expect(writes.write('later')).toBe(false)
+    expect(writes.writeBytes('', Buffer.from('latest'))).toBe(false)
     theirs.destroy()
-    await waitFor('the close', () => ours.closed)
-    writeLate()
-    expect(errors).toEqual([])
+    await waitFor('the close', () => events.length > 0)
+    expect(events).toEqual(['close'])
     expect(seen.text).toBe('before ')
-
-    function writeLate(): void {
-      writes.write('late')
-      writes.writeBytes('late', Buffer.from('later'))
-      expect(writes.isClear).toBe(true)
-    }
   },
 )
+
+test('a socket that is gone takes a chunk as if it were written, and its memory is free', async () => {
+  const [ours] = await pair()
+  const writes = writesOf(ours)
+  writes.write('before ')
+  ours.destroy()
+  await waitFor('the close', () => ours.closed)
+  let freed = 0
+  expect(writes.writeBytes('', Buffer.from('late'), { free: () => freed++ })).toBe(true)
+  expect(freed).toBe(1)
+})
 
 test('what the stream was given goes first, however much it is', async () => {
   await inRounds((socket, writes) => {

@@ -94,3 +94,15 @@ test('text goes before the chunk, and other memory is not copied', () => {
   expect(stream.read(5).toString()).toBe('head ')
   expect(stream.read().buffer).toBe(chunk.buffer)
 })
+
+test('a write that tells when it is done keeps its place among those that do not', async () => {
+  const [ours, theirs] = await pair()
+  const passing = new PassingBytes(ours, DirectWrites.of(ours))
+  const chunks = [8, 8_000_000, 8_000_000, 8].map((length, i) => numbered(length, i))
+  let done = 0
+  const onWritten = (): void => void done++
+  for (const chunk of chunks) passing.write('', chunk, chunk.length > 8 ? onWritten : undefined)
+  const all = Buffer.concat(chunks)
+  expect((await collect(theirs, all.length)).equals(all)).toBe(true)
+  expect(done).toBe(2)
+})

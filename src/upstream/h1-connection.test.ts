@@ -383,6 +383,20 @@ describe('answers', () => {
     await waitFor('the verdict', () => bench.owner.closed === (reusable ? 0 : 1))
   })
 
+  test('not used again while bytes of the request before wait for the backend', async () => {
+    const bench = await startBench((socket) => {
+      socket.pause()
+      socket.write(OK)
+    })
+    const bytes = 16_000_000
+    const attempt = bench.start({ method: 'POST', bodyLength: bytes })
+    attempt.stream!.sendBody(Buffer.alloc(bytes))
+    attempt.stream!.sendEnd(null)
+    await finished(attempt)
+    expect(attempt.body).toBe('ok')
+    expect(bench.owner).toMatchObject({ idle: 0, closed: 1 })
+  })
+
   test('a body that ends with the connection', async () => {
     const bench = await startBench((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nall of it'))
     const attempt = await finished(bench.start())
