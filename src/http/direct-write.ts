@@ -73,7 +73,11 @@ export class DirectWrites {
 
   /** False: nothing was written, and the stream has to do it. latin1. */
   write(text: string): boolean {
-    const handle = text.length > MAX_DIRECT_CHARACTERS ? this.giveWay() : this.#freeHandle()
+    if (text.length > MAX_DIRECT_CHARACTERS) {
+      this.giveWay()
+      return false
+    }
+    const handle = this.#freeHandle()
     if (handle === null) return false
     const request = (spareRequest ??= new handleDoor!.WriteRequest())
     this.#settle(handle.writeLatin1String(request, text), request, text, null)
@@ -97,9 +101,8 @@ export class DirectWrites {
   }
 
   /** The stream is written to next. */
-  giveWay(): null {
+  giveWay(): void {
     this.#handle = null
-    return null
   }
 
   #freeHandle(): WritableHandle | null {

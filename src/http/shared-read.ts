@@ -37,7 +37,7 @@ let nodeOnRead: OnRead | null = null
  * Lets a connected TCP or TLS socket read into one buffer shared by all of them, instead of a new one of
  * 64 KiB for every read: a third of the cost of a small request. `reader` replaces 'data' and gets
  * bytes that are overwritten by the next read of any socket. A socket that streams reads into a
- * buffer of its own, which a writer may keep (`lendChunk`) where it would else have to copy.
+ * buffer of its own, which a writer may keep (`lendBuffer`) where it would else have to copy.
  *
  * Node offers this for sockets it connects itself (the `onread` option); for accepted ones this
  * sets the same fields from outside. Returns false, and changes nothing, when the socket is of
