@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { waitFor } from '../../test/support/wait.ts'
 import { Deadline, Deadlines } from './deadlines.ts'
 
@@ -67,4 +67,22 @@ test('lengths do not disturb each other, and one that ends may start another', a
   await waitFor('all', () => expired.length === 3)
   expect(expired[0]).toBe('short')
   expect(expired).toContain('again')
+})
+
+test('a deadline farther off than a timer reaches ends in its time, and nobody looks at it all the time', () => {
+  const dayMs = 86_400_000
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance'] })
+  try {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const expired: Noted[] = []
+    new Deadlines().start(new Noted((deadline) => expired.push(deadline)), 60 * dayMs)
+    vi.advanceTimersByTime(60 * dayMs - 1_000)
+    expect(expired).toEqual([])
+    expect(timers.mock.calls.length).toBeLessThan(5)
+    vi.advanceTimersByTime(2_000)
+    expect(expired).toHaveLength(1)
+  } finally {
+    vi.restoreAllMocks()
+    vi.useRealTimers()
+  }
 })

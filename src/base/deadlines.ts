@@ -1,5 +1,8 @@
 import { monotonicNow } from './clock.ts'
 
+/** Node's longest timer, 24 days: one for longer would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** Something that has to happen before a moment. Link fields belong to Deadlines. */
 export abstract class Deadline {
   dueAt = 0
@@ -48,13 +51,16 @@ class DeadlineList {
   #arm(delayMs: number): void {
     // Answers that wait in the socket are read before anybody is told that time is up: after the
     // timers the event loop polls, and only then come the immediates.
-    this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.#sweep = setImmediate(() => {
-        this.#sweep = null
-        this.#expireDue()
-      })
-    }, Math.ceil(delayMs)).unref()
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null
+        this.#sweep = setImmediate(() => {
+          this.#sweep = null
+          this.#expireDue()
+        })
+      },
+      Math.min(Math.ceil(delayMs), MAX_TIMER_MS),
+    ).unref()
   }
 
   expireAll(): void {

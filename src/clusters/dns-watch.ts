@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { backoffMs } from '../base/backoff.ts'
+import { MAX_TIMER_MS } from '../base/deadlines.ts'
 import type { Random } from '../base/random.ts'
 import type { AddressSource } from '../upstream/dial.ts'
 import type { ResolveFailure, Resolution, Resolver } from '../upstream/resolver.ts'
@@ -8,8 +9,6 @@ import type { ResolveFailure, Resolution, Resolver } from '../upstream/resolver.
 const FAILURE_BASE_MS = 1_000
 /** Past the answer's TTL, so that the resolver's cache has let go of it. */
 const EXPIRY_SLACK_MS = 5
-/** Longest delay a timer takes. */
-const MAX_DELAY_MS = 2 ** 31 - 1
 
 /**
  * Follows one name: looks it up again when its TTL is over. A failed lookup keeps the last good
@@ -65,7 +64,7 @@ export class DnsWatch implements AddressSource {
     if (this.#closed) return
     const delayMs = this.#take(resolution)
     if (delayMs !== Infinity) {
-      this.#timer = setTimeout(() => void this.#lookUp(), Math.min(delayMs, MAX_DELAY_MS))
+      this.#timer = setTimeout(() => void this.#lookUp(), Math.min(delayMs, MAX_TIMER_MS))
       this.#timer.unref()
     }
     this.#onAnswer(this)

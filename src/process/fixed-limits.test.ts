@@ -28,7 +28,6 @@ const PATTERN = 'of patterns in the configuration: a finding says so'
 
 /** Bounds that are not limits an operator would look for, each with the reason. */
 const NOT_LISTED: Readonly<Record<string, string>> = {
-  'clusters/dns-watch.ts MAX_DELAY_MS': GRAMMAR,
   'clusters/lb/picker.ts MAX_RESELECTIONS': 'effort of one pick, not its outcome',
   'clusters/lb/ring-hash.ts MAX_ENDPOINTS': GRAMMAR,
   'clusters/outlier-detection.ts MAX_EJECTION_TIME_MS': CONFIGURED,
@@ -63,7 +62,6 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'listeners/connection-gate.ts MAX_RESERVED_PART': PART,
   'listeners/proxy-protocol-header.ts MAX_V1_BYTES': GRAMMAR,
   'listeners/proxy-protocol.ts MAX_HEADER_BYTES': PART,
-  'proxy/forward.ts MAX_TIMER_MS': GRAMMAR,
   'proxy/grpc-timeout.ts MAX_DIGITS': GRAMMAR,
   'proxy/grpc-timeout.ts MAX_VALUE': GRAMMAR,
   'proxy/retry.ts MAX_BACKOFF_FACTOR': CONFIGURED,
@@ -79,7 +77,6 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'telemetry/egress-line.ts MAX_NAME': 'part of a line is cut',
   'upstream/canonical-address.ts MAX_IPV4': GRAMMAR,
   'upstream/resolver.ts MAX_TTL_MS': PART,
-  'upstream/tunnel-attempt.ts MAX_TIMER_MS': GRAMMAR,
 }
 
 /** `room/file.ts NAME` of every bound in the source. */

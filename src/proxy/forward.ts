@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from '../base/deadlines.ts'
 import { pickWeighted } from '../base/weighted-pick.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import { Headers } from '../http/headers.ts'
@@ -13,7 +14,6 @@ import { replayLimit, retryAfterTimeout } from './retry.ts'
 import { Tries } from './tries.ts'
 
 const DEADLINE_EXCEEDED = '4'
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Picks one of the route's destinations. Before the filters: they and the log name its cluster. */
 export function pickDestination(exchange: Exchange, action: ForwardAction): void {
@@ -154,7 +154,7 @@ export function startClocks(exchange: Exchange): void {
   }
 }
 
-/** Node's longest timer is 24 days; beyond it a timer would fire at once. */
+/** Longer ones would fire at once. */
 function timerMs(ms: number): number {
   return Math.min(ms, MAX_TIMER_MS)
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { MAX_TIMER_MS } from '../base/deadlines.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
 import { Dial, type DialListener, type DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
@@ -115,9 +116,6 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
     this.#budget.release()
   }
 }
-
-/** Longest delay a timer takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 function expire(tunnel: TunnelAttempt): void {
   tunnel.expire()
