@@ -159,6 +159,21 @@ function answering(...texts: string[]): (socket: Socket, request: number) => voi
   return (socket, index) => socket.write(texts[index] ?? texts.at(-1)!, 'latin1')
 }
 
+/** Writes the texts one after the other, each in pieces that are read apart. */
+function inPieces(texts: readonly string[], bytes: number): (socket: Socket) => void {
+  const pieces = texts.flatMap((text) => {
+    const count = Math.ceil(text.length / bytes)
+    return Array.from({ length: count }, (_, i) => text.slice(i * bytes, (i + 1) * bytes))
+  })
+  return (socket) => {
+    const next = (at: number): void => {
+      const piece = pieces[at]
+      if (piece !== undefined) socket.write(piece, 'latin1', () => setImmediate(next, at + 1))
+    }
+    next(0)
+  }
+}
+
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 async function finished(attempt: Attempt): Promise<Attempt> {
@@ -484,6 +499,24 @@ describe('hostile and broken backends', () => {
     expect(attempt.events.at(-1)).toBe('failure')
     expect(attempt.events).not.toContain('head')
     expect(bench.owner).toMatchObject({ idle: 0, closed: 1 })
+  })
+
+  const HINT = `HTTP/1.1 103 Early Hints\r\nLink: ${'x'.repeat(970)}\r\n\r\n`
+  test.each<[string, number, number, boolean]>([
+    ['as many bytes as may be, each head in one piece', 1, 3 * HINT.length, true],
+    ['one byte more, each head in one piece', 1, 3 * HINT.length - 1, false],
+    ['as many bytes as may be, each head in pieces', 3, 3 * HINT.length, true],
+    ['one byte more, each head in pieces', 3, 3 * HINT.length - 1, false],
+  ])('informational answers, %s', async (_name, pieces, maxInformationalBytes, passes) => {
+    const bench = await startBench(
+      inPieces([HINT, HINT, HINT, OK], Math.ceil(HINT.length / pieces)),
+      { maxInformationalBytes },
+    )
+    for (let request = 0; request < 2 && bench.connection.idle; request++) {
+      const attempt = await finished(bench.start())
+      expect(attempt.events.at(-1)).toBe(passes ? 'end' : 'failure')
+      if (!passes) expect(attempt.failure).toMatchObject(BAD_GATEWAY)
+    }
   })
 
   test('101 to another protocol: 502', async () => {

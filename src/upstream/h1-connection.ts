@@ -150,6 +150,7 @@ export class H1Connection implements ChunkReader, Ticked {
     const reader = this.#reader
     if (!reader.read(chunk, at)) {
       if (reader.refusal !== null) this.#fail(malformedResponse(reader.refusal.reason))
+      else this.#informational.notes(chunk.length - at)
       return chunk.length
     }
     const { next } = reader
