@@ -108,11 +108,16 @@ export const FIELD_OVERHEAD = 32
  */
 export function isOverLimits(rawHeaders: readonly string[], limits: FieldLimits): boolean {
   if (rawHeaders.length > limits.maxHeaderFields * 2) return true
+  return sectionBytes(rawHeaders) > limits.maxHeadBytes
+}
+
+/** Size of a section of fields (RFC 9113 6.5.2). */
+export function sectionBytes(rawHeaders: readonly string[]): number {
   let bytes = 0
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     bytes += rawHeaders[i]!.length + rawHeaders[i + 1]!.length + FIELD_OVERHEAD
   }
-  return bytes > limits.maxHeadBytes
+  return bytes
 }
 
 const MAX_LENGTH_DIGITS = 15

@@ -12,8 +12,10 @@ export class H2ConnectionSettings {
   readonly highWaterBytes: number
   readonly maxHeadBytes: number
   readonly maxHeaderFields: number
-  /** 1xx heads of one response. */
+  /** 1xx responses to one request. */
   readonly maxInformational: number
+  /** Their heads, all together; as RFC 9113 6.5.2 counts: 32 for each field besides its letters. */
+  readonly maxInformationalBytes: number
   /** Silence, with streams open, before a PING asks whether the peer is alive. */
   readonly pingIntervalMs: number
   /** Time for the answer to that PING. */
@@ -33,6 +35,7 @@ export class H2ConnectionSettings {
     this.maxHeadBytes = settings.maxHeadBytes ?? 61_440
     this.maxHeaderFields = settings.maxHeaderFields ?? 100
     this.maxInformational = settings.maxInformational ?? 32
+    this.maxInformationalBytes = settings.maxInformationalBytes ?? 16_384
     this.pingIntervalMs = settings.pingIntervalMs ?? 30_000
     this.pingTimeoutMs = settings.pingTimeoutMs ?? 15_000
     this.pingIdle = settings.pingIdle ?? false

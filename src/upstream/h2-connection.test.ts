@@ -201,6 +201,12 @@ async function dial(port: number): Promise<Socket> {
   return socket
 }
 
+function hint(stream: ServerHttp2Stream, times: number): void {
+  for (let i = 0; i < times; i++) {
+    stream.additionalHeaders({ ':status': 103, link: `</${i % 10}>` })
+  }
+}
+
 function echo(stream: ServerHttp2Stream): void {
   stream.respond({ ':status': 200 })
   stream.pipe(stream)
@@ -318,17 +324,57 @@ describe('requests and responses', () => {
     expect(call).toMatchObject({ bodyLength: 77, body: '', failure: null })
   })
 
-  it('passes 1xx on, and refuses a flood of them', async () => {
-    await using fixture = await Fixture.start((stream, raw) => {
-      const count = raw.includes('/flood') ? 40 : 2
-      for (let i = 0; i < count; i++) stream.additionalHeaders({ ':status': 103, link: `</${i}>` })
-      stream.respond({ ':status': 200 })
-      stream.end()
+  it('passes 1xx on', async () => {
+    await using fixture = await Fixture.start((stream) => {
+      hint(stream, 2)
+      echo(stream)
     })
     const call = await fixture.finished(fixture.call())
     expect(call.events).toEqual(['ready', '103 link </0>', '103 link </1>', 'head 200', 'end'])
-    const flood = await fixture.finished(fixture.call({ target: '/flood' }))
-    expect(flood.failure?.type).toBe('protocol-error')
+  })
+
+  // `:status` with 103 and `link` with </0>, each with 32 bytes more (RFC 9113 6.5.2).
+  const HINT_BYTES = 10 + 32 + 8 + 32
+  it.each<[string, Partial<H2ConnectionSettings>, number, boolean]>([
+    ['as many as may be', { maxInformational: 3 }, 3, true],
+    ['one more', { maxInformational: 3 }, 4, false],
+    ['the default number', {}, 32, true],
+    ['one more than that', {}, 33, false],
+    ['as many bytes as may be', { maxInformationalBytes: 3 * HINT_BYTES }, 3, true],
+    ['one byte more', { maxInformationalBytes: 3 * HINT_BYTES - 1 }, 3, false],
+  ])('informational answers, %s', async (_name, settings, count, passes) => {
+    await using fixture = await Fixture.start((stream) => {
+      hint(stream, count)
+      echo(stream)
+    }, settings)
+    const call = await fixture.finished(fixture.call())
+    expect(call.statuses).toEqual(passes ? [200] : [])
+    if (passes) expect(call.events).toHaveLength(count + 3)
+    else expect(call.failure).toMatchObject({ type: 'protocol-error', status: 502 })
+    // Each request may have so many.
+    expect((await fixture.finished(fixture.call())).failure === null).toBe(passes)
+  })
+
+  it('passes 100 on only to a client that waits for it', async () => {
+    await using fixture = await Fixture.start((stream) => {
+      stream.additionalHeaders({ ':status': 100 })
+      hint(stream, 1)
+      echo(stream)
+    })
+    const plain = await fixture.finished(fixture.call())
+    expect(plain.events).toEqual(['ready', '103 link </0>', 'head 200', 'end'])
+    const waiting = fixture.call({ method: 'PUT', bodyLength: 0, expectsContinue: true })
+    await fixture.finished(waiting)
+    expect(waiting.events).toEqual(['ready', '100 ', '103 link </0>', 'head 200', 'end'])
+  })
+
+  it('counts each 100 that nobody waits for', async () => {
+    await using fixture = await Fixture.start((stream) => {
+      for (let i = 0; i < 33; i++) stream.additionalHeaders({ ':status': 100 })
+      echo(stream)
+    })
+    const call = await fixture.finished(fixture.call())
+    expect(call.failure).toMatchObject({ type: 'protocol-error', status: 502 })
   })
 
   it('asks for 100-continue when the client did', async () => {

@@ -5,6 +5,7 @@ import {
   fieldObject,
   isOverLimits,
   receivedFields,
+  sectionBytes,
   type H2FieldObject,
 } from '../http/h2-fields.ts'
 import { H2Outflow, type H2OutflowOwner } from '../http/h2-outflow.ts'
@@ -16,6 +17,7 @@ import { failure } from './failures.ts'
 import { grpcCodeOf, isGrpcAnswer } from './grpc-answer.ts'
 import type { H2Connection } from './h2-connection.ts'
 import { readResponseHead } from './h2-response.ts'
+import { InformationalBudget } from './informational-budget.ts'
 import type {
   AttemptObserver,
   UpstreamHandler,
@@ -56,7 +58,8 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   #headSeen: boolean
   /** grpc-status of the trailers is the outcome. */
   #isGrpc: boolean
-  #informational: number
+  /** null: none came. */
+  #informational: InformationalBudget | null
   #trailers: Headers | null
   #endStream: boolean
   #paused: boolean
@@ -84,7 +87,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#requestTrailers = null
     this.#headSeen = false
     this.#isGrpc = false
-    this.#informational = 0
+    this.#informational = null
     this.#trailers = null
     this.#endStream = false
     this.#paused = false
@@ -192,10 +195,12 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
   takeInformational(rawHeaders: readonly string[]): void {
     if (this.#over || this.#headSeen) return
     const head = readResponseHead(rawHeaders)
-    this.#informational++
-    if (head === null || this.#informational > this.#connection.settings.maxInformational) {
+    this.#informational ??= new InformationalBudget(this.#connection.settings)
+    if (head === null || !this.#informational.takes(sectionBytes(rawHeaders))) {
       this.fail(failure('protocol-error', 'http2.informational'))
-    } else this.#handler.onUpstreamInformational(head.status, head.headers)
+    } else if (head.status !== 100 || this.#request.expectsContinue) {
+      this.#handler.onUpstreamInformational(head.status, head.headers)
+    }
   }
 
   takeResponse(rawHeaders: readonly string[], endStream: boolean): void {

@@ -180,10 +180,11 @@ const upstream = {
     least: 0,
     most: 1_000,
   }),
-  'upstream-informational-bytes': bytes(16_384, 'Their heads, all together (HTTP/1.1).', {
-    least: 0,
-    most: MIB,
-  }),
+  'upstream-informational-bytes': bytes(
+    16_384,
+    'Their heads, all together; in HTTP/2 with 32 bytes more for each field.',
+    { least: 0, most: MIB },
+  ),
   // Odd on purpose, see H2ConnectionSettings.
   'upstream-h2-stream-window': bytes(65_535, 'Flow-control window of one stream.', {
     least: MIN_WINDOW_BYTES,

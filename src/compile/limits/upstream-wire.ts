@@ -13,12 +13,12 @@ export function upstreamWire(flags: LimitFlags): UpstreamWire | null {
     maxHeadBytes: limitNumber('upstream-head-bytes', origins),
     maxHeaderFields: limitNumber('upstream-header-fields', origins),
     maxInformational: limitNumber('upstream-informational-responses', origins),
+    maxInformationalBytes: limitNumber('upstream-informational-bytes', origins),
   }
   return {
     h1: {
       ...common,
       maxChunkExtensionBytes: limitNumber('upstream-chunk-extension-bytes', origins),
-      maxInformationalBytes: limitNumber('upstream-informational-bytes', origins),
     },
     h2: {
       ...common,
