@@ -73,6 +73,13 @@ export function remoteReset(type: 'reset-before-headers' | 'reset-after-headers'
 
 const REMOTE_RESET: FailureRow = row('UR', 503, 'no', 'remote reset')
 
+/** The last check refused to write our own request: 500, and a bug to find. */
+export function refusedRequest(): UpstreamFailure {
+  return new Failure('protocol-error', REFUSED_REQUEST, 'request failed the last check', null)
+}
+
+const REFUSED_REQUEST: FailureRow = row('UPE', 500, 'no', 'protocol error')
+
 /** Failures without detail are shared: refusing under overload allocates nothing. */
 export const OVERFLOW: UpstreamFailure = failure('overflow')
 export const NO_ENDPOINT: UpstreamFailure = failure('no-endpoint')

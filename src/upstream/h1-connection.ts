@@ -11,12 +11,8 @@ import { SocketWriter } from '../http/socket-writer.ts'
 import { tickQueue, type Ticked } from '../http/tick-queue.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import type { UpstreamFailure } from './failure.ts'
-import {
-  closedBeforeHead,
-  closedWithinBody,
-  malformedResponse,
-  refusedRequest,
-} from './h1-failures.ts'
+import { refusedRequest } from './failures.ts'
+import { closedBeforeHead, closedWithinBody, malformedResponse } from './h1-failures.ts'
 import { hasBodySemantics, writeRequestHead } from './h1-request-writer.ts'
 import type { ConnectionOwner } from './h1-owner.ts'
 import type { H1Settings } from './h1-settings.ts'

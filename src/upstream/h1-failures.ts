@@ -26,15 +26,3 @@ export function closedWithinBody(cause: unknown): UpstreamFailure {
 export function malformedResponse(reason: string): UpstreamFailure {
   return failure('protocol-error', reason)
 }
-
-/** The last check refused to write our own request: 500, and a bug to find. */
-export function refusedRequest(): UpstreamFailure {
-  return new Failure('protocol-error', REFUSED_REQUEST, 'request failed the last check', null)
-}
-
-const REFUSED_REQUEST = {
-  flag: 'UPE',
-  status: 500,
-  retryable: 'no',
-  resetReason: 'protocol error',
-} as const

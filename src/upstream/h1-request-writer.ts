@@ -51,7 +51,7 @@ function startLines(request: UpstreamRequest): string | null {
 }
 
 /** The host of an HTTP/1.0 request without Host is empty, and may be. */
-function isSafeHost(authority: string): boolean {
+export function isSafeHost(authority: string): boolean {
   return authority === '' || isSafeWord(authority)
 }
 

@@ -20,6 +20,7 @@ import {
 } from '../../test/support/h2-frames.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { Headers } from '../http/headers.ts'
+import { invariants } from '../http/message-writer.ts'
 import { UNKNOWN_LENGTH } from '../http/request.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { H2ConnectionSettings } from './h2-connection-settings.ts'
@@ -240,10 +241,10 @@ describe('requests and responses', () => {
       '2',
       'te',
       'trailers',
-      'connection',
-      'close',
-      'bad',
-      'a\0b',
+      'keep-alive',
+      'timeout=5',
+      'te',
+      'gzip',
     ])
     const call = await fixture.finished(
       fixture.call(
@@ -408,6 +409,55 @@ describe('requests and responses', () => {
     await using fixture = await Fixture.start(echo)
     const call = await fixture.finished(fixture.call({ upgrade: 'websocket' }))
     expect(call.failure?.type).toBe('protocol-error')
+  })
+})
+
+describe('the last check', () => {
+  it.each<[string, Partial<UpstreamRequest>]>([
+    ['a line break in a value', { headers: new Headers(['x', 'a\r\nb: c']) }],
+    ['a NUL in a value', { headers: new Headers(['x', 'a\0b']) }],
+    ['a low byte that becomes LF', { headers: new Headers(['x', '\u010a']) }],
+    ['a colon in a name', { headers: new Headers(['x:y', 'a']) }],
+    ['a NUL in a name', { headers: new Headers(['x\0y', 'a']) }],
+    ['a pseudo field', { headers: new Headers([':path', '/admin']) }],
+    ['a second Host', { headers: new Headers(['host', 'a']) }],
+    ['a second Host, spelled otherwise', { headers: new Headers(['Host', 'a']) }],
+    ['a second framing', { bodyLength: 1, headers: new Headers(['content-length', '1']) }],
+    ['a foreign framing', { headers: new Headers(['Transfer-Encoding', 'chunked']) }],
+    ['a connection option', { headers: new Headers(['connection', 'close']) }],
+    ['a space in the target', { target: '/a HTTP/1.1' }],
+    ['a NUL in the target', { target: '/a\0x' }],
+    ['an empty target', { target: '' }],
+    ['a line break in the host', { authority: 'a\r\nx: y' }],
+    ['a host beyond latin1', { authority: 'a\u010a' }],
+    ['a tunnel to nowhere', { method: 'CONNECT', authority: '' }],
+    ['a space in the method', { method: 'GET /' }],
+  ])('refuses %s', async (_name, overrides) => {
+    let requests = 0
+    await using fixture = await Fixture.start((stream) => {
+      requests++
+      echo(stream)
+    })
+    const before = invariants.violations
+    const call = fixture.call(overrides)
+    expect(fixture.connection.activeStreams).toBe(1)
+    await fixture.finished(call)
+    expect(call.failure).toMatchObject({ type: 'protocol-error', status: 500, retryable: 'no' })
+    expect(call.events).toEqual(['failure protocol-error'])
+    expect(invariants.violations).toBe(before + 1)
+    expect(fixture.connection.activeStreams).toBe(0)
+    expect(fixture.log).toContain('freed')
+    // Streams beside it go on, and what they are answered comes after whatever was sent before.
+    expect((await fixture.finished(fixture.call())).statuses).toEqual([200])
+    expect(requests).toBe(1)
+  })
+
+  it('lets one that was given up be', async () => {
+    await using fixture = await Fixture.start(echo)
+    const call = fixture.call({ target: '' })
+    call.stream.abort()
+    await waitFor('freed', () => fixture.log.includes('freed'))
+    expect(call.events).toEqual([])
   })
 })
 

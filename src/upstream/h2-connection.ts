@@ -2,7 +2,7 @@ import { connect, constants, type ClientHttp2Session, type ClientSessionOptions 
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { UpstreamFailure } from './failure.ts'
-import { failure, remoteReset } from './failures.ts'
+import { failure, refusedRequest, remoteReset } from './failures.ts'
 import type { H2ConnectionSettings } from './h2-connection-settings.ts'
 import { H2UpstreamStream } from './h2-stream.ts'
 import type {
@@ -105,7 +105,7 @@ export class H2Connection {
     } else {
       this.#started++
       this.#activeStreams++
-      stream.open(this.#session)
+      if (!stream.open(this.#session)) setImmediate(failUnopened, this, stream)
     }
     return stream
   }
@@ -226,6 +226,11 @@ function startSession(socket: Socket, settings: H2ConnectionSettings): ClientHtt
 
 function failLater(stream: H2UpstreamStream, reason: UpstreamFailure): void {
   stream.fail(reason)
+}
+
+function failUnopened(connection: H2Connection, stream: H2UpstreamStream): void {
+  stream.fail(refusedRequest())
+  connection.onStreamClosed()
 }
 
 function isProtocolError(cause: unknown): boolean {

@@ -1,7 +1,6 @@
 import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { Duplex } from 'node:stream'
 import {
-  appendFields,
   fieldObject,
   isOverLimits,
   receivedFields,
@@ -16,6 +15,7 @@ import type { UpstreamFailure } from './failure.ts'
 import { failure } from './failures.ts'
 import { grpcCodeOf, isGrpcAnswer } from './grpc-answer.ts'
 import type { H2Connection } from './h2-connection.ts'
+import { requestFields } from './h2-request-fields.ts'
 import { readResponseHead } from './h2-response.ts'
 import { InformationalBudget } from './informational-budget.ts'
 import type {
@@ -113,9 +113,11 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     return this.#cause
   }
 
-  /** Writes the head and calls onUpstreamReady. */
-  open(session: ClientHttp2Session): void {
+  /** Writes the head and calls onUpstreamReady. False: the last check refused it. */
+  open(session: ClientHttp2Session): boolean {
     const request = this.#request
+    const fields = requestFields(request)
+    if (fields === null) return false
     const isTunnel = request.method === 'CONNECT'
     const ends = request.bodyLength === 0 && !isTunnel
     // Waiting for trailers costs a frame of its own; a known length without Trailer has none.
@@ -123,10 +125,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
       !ends &&
       !isTunnel &&
       (request.bodyLength === UNKNOWN_LENGTH || request.headers.has('trailer'))
-    const stream = session.request(requestFields(request), {
-      endStream: ends,
-      waitForTrailers: waits,
-    })
+    const stream = session.request(fields, { endStream: ends, waitForTrailers: waits })
     this.#stream = stream
     this.#requestEnded = ends
     this.#trailersOpen = waits
@@ -139,6 +138,7 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     owned.on('response', onStreamResponse)
     owned.on('trailers', onStreamTrailers)
     this.#handler.onUpstreamReady(this)
+    return true
   }
 
   sendBody(chunk: Buffer): boolean {
@@ -302,23 +302,6 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#over = true
     this.#observer.onAttemptEnd()
   }
-}
-
-function requestFields(request: UpstreamRequest): string[] {
-  const list = [':method', request.method]
-  if (request.method !== 'CONNECT') list.push(':scheme', request.scheme)
-  list.push(':authority', request.authority)
-  if (request.method !== 'CONNECT') list.push(':path', request.target)
-  appendFields(list, request.headers)
-  if (request.bodyLength > 0) list.push('content-length', String(request.bodyLength))
-  else if (request.bodyLength === 0 && expectsBody(request.method)) list.push('content-length', '0')
-  if (request.expectsContinue) list.push('expect', '100-continue')
-  return list
-}
-
-/** Methods whose empty body is worth saying (RFC 9110 8.6). */
-function expectsBody(method: string): boolean {
-  return method === 'POST' || method === 'PUT' || method === 'PATCH'
 }
 
 function onStreamHeaders(
