@@ -8,6 +8,8 @@ import { startGateway, type TestGateway } from '../../test/support/gateway.ts'
 import { gateway, virtualService } from '../../test/support/yaml.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { meshConfig } from '../../test/support/wire-gateway.ts'
+import { Headers } from '../http/headers.ts'
+import { invariants, writeFields } from '../http/message-writer.ts'
 
 const logs = mkdtempSync(join(tmpdir(), 'tidegate-logs-'))
 afterAll(() => rmSync(logs, { recursive: true, force: true }))
@@ -53,6 +55,18 @@ test('a file that cannot be opened leaves the log where it was', async () => {
   await gw.gateway.close()
   expect(gw.accessLog()).toContain('GET /kept')
   expect(existsSync('/nonexistent')).toBe(false)
+})
+
+test('messages that the last check kept from the wire are a metric', async () => {
+  await using gw = await startGateway(ROUTES, { ports: [80] })
+  const counted = async (): Promise<number> => {
+    const text = await (await fetch(`http://${gw.gateway.statusAddress!}/stats/prometheus`)).text()
+    return Number(/^tidegate_invariant_violations_total (\d+)$/m.exec(text)?.[1])
+  }
+  const before = await counted()
+  expect(before).toBe(invariants.violations)
+  expect(writeFields(new Headers(['x', 'a\r\nb: c']))).toBeNull()
+  expect(await counted()).toBe(before + 1)
 })
 
 test('/dev/stderr is the standard error of the process', async () => {

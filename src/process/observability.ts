@@ -1,5 +1,6 @@
 import type { ClusterDescription } from '../clusters/description.ts'
 import type { Problem } from '../config/problems.ts'
+import { invariants } from '../http/message-writer.ts'
 import type { ExchangeObserver } from '../proxy/exchange-record.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
@@ -72,6 +73,7 @@ export class Observability {
       rateLimitStore: options.rateLimitStore,
       egress: (registry) => egress.counts.publish(registry, egress.ledger, egress.reportOnly),
       droppedLogLines: () => this.#accessLog.dropped,
+      invariantViolations: () => invariants.violations,
     })
     this.observer = new ObserverList([this.metrics, this.#accessLog])
   }

@@ -29,6 +29,8 @@ export interface MetricsOptions {
   readonly clusterStats: (() => readonly ClusterStats[]) | null
   /** Lines the access log could not write, or null without an access log. */
   readonly droppedLogLines: (() => number) | null
+  /** Messages that the last check kept from the wire; absent: not published. */
+  readonly invariantViolations?: () => number
   /** Served certificates, read when somebody scrapes; absent: none are. */
   readonly certificates?: () => readonly CertificateExpiry[]
   /** How orders of certificates ended; absent: none are ordered. */
@@ -81,17 +83,18 @@ export class Metrics implements ExchangeObserver {
     }
     if (options.tcp !== undefined) options.tcp.publish(registry)
     if (options.egress !== undefined) options.egress(registry)
-    const dropped = options.droppedLogLines
-    if (dropped !== null) {
-      new PublishedCounter(
-        {
-          name: 'tidegate_access_log_dropped_lines_total',
-          help: 'Access log lines lost because the sink was slow or gone',
-          registry,
-        },
-        () => [{ labels: {}, value: dropped() }],
-      )
-    }
+    publishCount(
+      registry,
+      'tidegate_access_log_dropped_lines_total',
+      'Access log lines lost because the sink was slow or gone',
+      options.droppedLogLines,
+    )
+    publishCount(
+      registry,
+      'tidegate_invariant_violations_total',
+      'Messages that failed the last check before they are written; any is a bug of the gateway',
+      options.invariantViolations ?? null,
+    )
   }
 
   onExchangeEnd(record: ExchangeRecord): void {
@@ -125,6 +128,17 @@ export class Metrics implements ExchangeObserver {
   get contentType(): string {
     return this.#registry.contentType
   }
+}
+
+/** One number without labels; null: nobody counts it. */
+function publishCount(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: (() => number) | null,
+): void {
+  if (read === null) return
+  new PublishedCounter({ name, help, registry }, () => [{ labels: {}, value: read() }])
 }
 
 function publishRequests(registry: Registry, table: RequestSeriesTable): void {
