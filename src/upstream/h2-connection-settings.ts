@@ -8,7 +8,7 @@ export class H2ConnectionSettings {
   /** Flow-control window of one stream: what a response may hold in memory while it is paused. */
   readonly streamWindowBytes: number
   readonly connectionWindowBytes: number
-  /** sendBody returns false beyond this many unsent bytes. */
+  /** sendBody returns false beyond this many unsent bytes of a stream. */
   readonly highWaterBytes: number
   readonly maxHeadBytes: number
   readonly maxHeaderFields: number

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ConnectionBudget } from './connection-budget.ts'
+import type { ConnectionBudget, PoolLimits } from './connection-budget.ts'
 import type { DialTarget } from './dial.ts'
 import { failure } from './failures.ts'
 import { H2Connection } from './h2-connection.ts'
@@ -11,7 +11,6 @@ import type {
   UpstreamRequest,
   UpstreamStream,
 } from './transport.ts'
-import type { UpstreamWire } from './upstream-wire.ts'
 
 /** Streams one expects of a connection that is not open yet (RFC 9113 6.5.2 recommends no fewer). */
 const STREAMS_PER_DIAL = 100
@@ -73,22 +72,22 @@ class MultiplexedConnection implements PooledConnection {
 export class MultiplexedPool extends ConnectionPool {
   protected override readonly exclusive = false
   readonly #open: MultiplexedConnection[]
-  #wire: UpstreamWire | undefined
+  #limits: PoolLimits
   #settings: H2ConnectionSettings
 
   constructor(target: DialTarget, owner: PoolOwner, budget: ConnectionBudget) {
     super(target, owner, budget)
-    this.#wire = budget.limits.wire
-    this.#settings = new H2ConnectionSettings(this.#wire?.h2)
+    this.#limits = budget.limits
+    this.#settings = settingsOf(this.#limits)
     this.#open = []
   }
 
   /** For new connections: those that are open keep the settings they began with. */
   get settings(): H2ConnectionSettings {
-    const wire = this.budget.limits.wire
-    if (wire !== this.#wire) {
-      this.#wire = wire
-      this.#settings = new H2ConnectionSettings(wire?.h2)
+    const { limits } = this.budget
+    if (limits !== this.#limits) {
+      this.#limits = limits
+      this.#settings = settingsOf(limits)
     }
     return this.#settings
   }
@@ -209,4 +208,8 @@ export class MultiplexedPool extends ConnectionPool {
     this.onClosed(entry)
     entry.connection.close()
   }
+}
+
+function settingsOf({ wire, bufferBytes }: PoolLimits): H2ConnectionSettings {
+  return new H2ConnectionSettings({ ...wire?.h2, highWaterBytes: bufferBytes })
 }

@@ -10,11 +10,15 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { parseLimits } from '../../src/cli/limit-flags.ts'
+import type { LimitFlags } from '../../src/compile/limits/limit-table.ts'
 import { startGateway } from '../support/gateway.ts'
 import { heldBufferBytes, untilHeldBelow } from '../support/held-memory.ts'
 import { drainedBytes, Pump } from '../support/pump.ts'
 import { routedTo } from '../support/routed.ts'
 import { startUpstream } from '../support/upstream.ts'
+import { waitFor } from '../support/wait.ts'
+import { meshConfig } from '../support/wire-gateway.ts'
 
 const TOTAL = 64 * 1024 * 1024
 /** What two loopback connections' kernel buffers may take, with room. */
@@ -160,4 +164,39 @@ describe.each(PAIRS)('64 MiB from %s', (_what, openClient, startServer) => {
     reply(String(await drainedBytes(body)))
     expect(await answer).toBe(String(TOTAL))
   }, 40_000)
+})
+
+/** More than the buffers of the kernel take. */
+const BUFFER_BYTES = 48 * 1024 * 1024
+const LIMITS = parseLimits([`upstream-buffer-bytes=${BUFFER_BYTES}`])
+const MESH = meshConfig(
+  `defaultConfig: { connectionSettings: { clusterPerConnectionBufferLimitBytes: ${BUFFER_BYTES} } }`,
+)
+
+describe.each([
+  ['h1', startH1],
+  ['h2', startH2],
+] as const)('an upload to %s that does not read', (_what, startServer) => {
+  test.each<[string, LimitFlags, string]>([
+    ['--limit upstream-buffer-bytes', LIMITS, meshConfig('accessLogFile: ""')],
+    ['clusterPerConnectionBufferLimitBytes', new Map(), MESH],
+  ])(
+    'is held as far as %s says',
+    async (_name, limits, mesh) => {
+      const begun = Promise.withResolvers<{ body: Readable; answer: (text: string) => void }>()
+      await using upstream = await startServer({
+        onUpload: (body, answer) => begun.resolve({ body, answer }),
+        onDownload: () => undefined,
+      })
+      const files = { 'routes.yaml': routedTo(upstream.port, upstream), 'mesh.yaml': mesh }
+      await using gw = await startGateway(files, { ports: [80], limits })
+      await using client = h1Client(gw.port(80))
+      const { pump, answer } = client.upload()
+      const { body, answer: reply } = await begun.promise
+      await waitFor('the buffer to fill', () => pump.taken > BUFFER_BYTES)
+      reply(String(await drainedBytes(body)))
+      expect(await answer).toBe(String(TOTAL))
+    },
+    40_000,
+  )
 })

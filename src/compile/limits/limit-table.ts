@@ -161,7 +161,7 @@ const http2 = {
 const upstream = {
   'upstream-buffer-bytes': bytes(
     65_536,
-    'Unsent bytes of an upstream connection before the client must wait.',
+    'Unsent bytes of an upstream connection (HTTP/2: of a stream) before the client must wait.',
     { field: 'clusterPerConnectionBufferLimitBytes', least: KIB, edge: 32_768 },
   ),
   'upstream-head-bytes': bytes(
