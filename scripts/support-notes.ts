@@ -138,7 +138,7 @@ export const meshNotes: Readonly<Record<string, SupportNote>> = {
     'EDGE as Istio documents; SIDECAR (no defaults in Istio) leaves the defaults below',
   ),
   [`${CONNECTIONS}.listenerPerConnectionBufferLimitBytes`]: works('default 32768'),
-  [`${CONNECTIONS}.clusterPerConnectionBufferLimitBytes`]: works('default 65536; EDGE: 32768'),
+  [`${CONNECTIONS}.clusterPerConnectionBufferLimitBytes`]: works('default 32768'),
   [`${CONNECTIONS}.httpIdleTimeout`]: works('default 75s; EDGE: 1h; 0s: never'),
   [`${CONNECTIONS}.httpMaxConnectionDuration`]: works(
     'default 1h, up to a tenth earlier; 0s: no limit',

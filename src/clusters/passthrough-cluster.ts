@@ -34,7 +34,7 @@ const DEFAULT_LIMITS: ConnectionLimits = {
   idleTimeoutMs: MAX_IDLE_TIMEOUT_MS,
   tcpIdleTimeoutMs: 3_600_000,
   tcpKeepaliveMs: 0,
-  bufferBytes: 65_536,
+  bufferBytes: 32_768,
 }
 
 export interface PassthroughClusterOptions {

@@ -154,10 +154,10 @@ test.each([
 test('the buffer of upstream connections', () => {
   const bytes = (spec: ConnectionSettingsSpec): number =>
     connectionLimits(null, { defaultConfig: { connectionSettings: spec } }).bufferBytes
-  expect(bytes({})).toBe(65_536)
+  expect(bytes({})).toBe(32_768)
   expect(bytes({ profile: 'EDGE' })).toBe(32_768)
   expect(bytes({ profile: 'EDGE', clusterPerConnectionBufferLimitBytes: 5000 })).toBe(5000)
-  expect(bytes({ clusterPerConnectionBufferLimitBytes: 1 })).toBe(65_536)
+  expect(bytes({ clusterPerConnectionBufferLimitBytes: 1 })).toBe(32_768)
 })
 
 test.each([

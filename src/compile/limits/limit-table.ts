@@ -160,9 +160,9 @@ const http2 = {
 
 const upstream = {
   'upstream-buffer-bytes': bytes(
-    65_536,
+    32_768,
     'Unsent bytes of an upstream connection (HTTP/2: of a stream) before the client must wait.',
-    { field: 'clusterPerConnectionBufferLimitBytes', least: KIB, edge: 32_768 },
+    { field: 'clusterPerConnectionBufferLimitBytes', least: KIB },
   ),
   'upstream-head-bytes': bytes(
     61_440,

@@ -45,7 +45,6 @@ describe('a field of MeshConfig, then --limit, then the profile, then the defaul
     ['header-underscores', withFields(UNDERSCORES), 'allow', 'drop', 'MeshConfig'],
     ['header-underscores', withFields(EDGE), 'allow', 'allow', '--limit'],
     ['header-underscores', withFields(EDGE), null, 'reject', 'profile EDGE'],
-    ['upstream-buffer-bytes', withFields(EDGE), null, 32_768, 'profile EDGE'],
     ['head-bytes', withFields(EDGE), 8_192, 8_192, '--limit'],
   ])('%s under %o and %j: %s', (name, mesh, flag, value, source) => {
     const flags: LimitFlags = flag === null ? NO_LIMIT_FLAGS : new Map([[name, flag]])
