@@ -17,7 +17,8 @@ export interface ReplayOptions {
   readonly ending?: 'half-close' | 'wait'
 }
 
-const DEADLINE_MS = 5_000
+/** A long case byte by byte takes a second, and several where others need the processor. */
+const DEADLINE_MS = 15_000
 
 /**
  * Sends `pieces` on a connection of their own, each in a turn of the event loop of its own, then

@@ -4,6 +4,7 @@ import { fieldOf, type ReadRequest } from './request-readers.ts'
 import { okAnswer, RecordingBackend } from './recording-backend.ts'
 import { readAnswers } from './wire-client.ts'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as rest } from 'node:timers/promises'
 import { gateway, service, virtualService } from './yaml.ts'
 
 /** Requests for it never reach a backend: the gateway itself answers 403. */
@@ -80,18 +81,21 @@ export function isGuarded(request: ReadRequest): boolean {
   )
 }
 
-/** A gateway in front of a recording backend, and one more client that must never notice anything. */
+/** A gateway in front of a recording backend, and other clients that must never notice anything. */
 export class WireBench implements AsyncDisposable {
   readonly gateway: TestGateway
   readonly backend: RecordingBackend
   readonly ca: string
   readonly #sentinel: Sentinel
+  /** Those that are busy during a case. */
+  readonly #others: readonly Sentinel[]
 
   private constructor(gateway: TestGateway, backend: RecordingBackend, ca: string) {
     this.gateway = gateway
     this.backend = backend
     this.ca = ca
     this.#sentinel = new Sentinel(gateway.port(80))
+    this.#others = [new Sentinel(gateway.port(80)), new Sentinel(gateway.port(80))]
   }
 
   static async start(mesh = '', options: TestGatewayOptions = {}): Promise<WireBench> {
@@ -105,8 +109,27 @@ export class WireBench implements AsyncDisposable {
     return new WireBench(gateway, backend, ca)
   }
 
+  /** Two other clients ask again and again while `work` goes on, and get their own answers. */
+  async amidOthers<T>(work: Promise<T>): Promise<T> {
+    let isOver = false
+    const over = work.finally(() => {
+      isOver = true
+    })
+    const ask = async (other: Sentinel): Promise<void> => {
+      while (!isOver) {
+        await other.check()
+        await rest(REST_MS)
+      }
+    }
+    const asking = Promise.all(this.#others.map(ask))
+    // Nobody asks any more when the next case begins, whatever became of this one.
+    await Promise.allSettled([over, asking])
+    await asking
+    return over
+  }
+
   /**
-   * What reached the backend since its mark, without the sentinel's own request. The sentinel goes
+   * What reached the backend since its mark, without the sentinels' own requests. One of them goes
    * through the gateway first, so whatever an earlier client caused lies before it, and an answer
    * meant for somebody else would reach it.
    */
@@ -116,7 +139,7 @@ export class WireBench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#sentinel.close()
+    for (const sentinel of [this.#sentinel, ...this.#others]) sentinel.close()
     await this.gateway[Symbol.asyncDispose]()
     await this.backend[Symbol.asyncDispose]()
   }
@@ -186,3 +209,5 @@ export class Sentinel {
 }
 
 const SENTINEL_MS = 10_000
+/** Between two requests of another client, so that they do not slow a long case down. */
+const REST_MS = 2

@@ -83,7 +83,7 @@ function isClean([name, value]: readonly [string, string]): boolean {
 describe('translated to HTTP/2', () => {
   test.each(translated)('$name', async ({ name, expected, request }) => {
     bench.backend.mark()
-    await send(request)
+    await bench.amidOthers(send(request))
     const seen = await bench.settled()
     expect(bench.backend.findings, 'what the readers disagree on').toEqual([])
     expect(seen.filter(isGuarded), 'requests smuggled past the guard').toEqual([])
