@@ -33,12 +33,17 @@ describe('a PROXY header', () => {
     ['v1 UNKNOWN with addresses', latin1('PROXY UNKNOWN ffff:f::1 ffff::2 1 2\r\n'), null],
     ['v2 IPv4', v2('21', '11', INET), IPV4_PEER],
     ['v2 IPv4 with TLVs', v2('21', '11', INET + TLV), IPV4_PEER],
+    ['v2 IPv4 with an empty TLV and another', v2('21', '11', `${INET}040000${TLV}`), IPV4_PEER],
     ['v2 IPv6', v2('21', '21', INET6), IPV6_PEER],
+    ['v2 IPv6 with TLVs', v2('21', '21', INET6 + TLV + TLV), IPV6_PEER],
     ['v2 IPv4-mapped IPv6', v2('21', '21', MAPPED), IPV4_PEER],
     ['v2 LOCAL', v2('20', '00', ''), null],
     ['v2 LOCAL with addresses to skip', v2('20', '11', INET), null],
+    ['v2 LOCAL with anything to skip', v2('20', '11', `${INET}03`), null],
     ['v2 UNSPEC', v2('21', '00', ''), null],
+    ['v2 UNSPEC with anything to skip', v2('21', '00', '0300'), null],
     ['v2 unix', v2('21', '31', '00'.repeat(216)), null],
+    ['v2 unix with TLVs', v2('21', '31', '00'.repeat(216) + TLV), null],
   ])('%s', (_name, bytes, peer) => {
     const header = { type: 'header', length: bytes.length, peer }
     expect(parseProxyHeader(bytes)).toEqual(header)
@@ -67,6 +72,10 @@ describe('a PROXY header', () => {
     ['another family in binary', v2('21', '41', INET)],
     ['addresses cut short', v2('21', '11', INET.slice(2))],
     ['IPv6 addresses cut short', v2('21', '21', INET)],
+    ['a TLV longer than the payload', v2('21', '11', `${INET}03000501020304`)],
+    ['a TLV without its length', v2('21', '11', `${INET}0300`)],
+    ['a byte behind the TLVs', v2('21', '21', `${INET6}${TLV}00`)],
+    ['a TLV of unix addresses cut short', v2('21', '31', `${'00'.repeat(216)}030001`)],
     ['a payload beyond bounds', v2('21', '11', '00'.repeat(MAX_V2_PAYLOAD_BYTES + 1))],
   ])('is malformed: %s', (_name, bytes) => {
     expect(parseProxyHeader(bytes)).toEqual({ type: 'malformed' })

@@ -71,10 +71,13 @@ function portOf(text: string): number | null {
 const VERSION_2 = 2
 const LOCAL = 0
 const PROXY = 1
+const UNSPEC = 0
 const INET = 1
 const INET6 = 2
 const UNIX = 3
 const UNIX_BYTES = 216
+/** Type and length of the value (PROXY protocol 2.2). */
+const TLV_FIXED_BYTES = 3
 
 /** Signature, version and command, family and transport, payload length; addresses, then TLVs. */
 function parseVersion2(bytes: Buffer): ProxyHeader {
@@ -87,7 +90,8 @@ function parseVersion2(bytes: Buffer): ProxyHeader {
   const family = bytes[13]! >> 4
   if (command === PROXY && payload < addressBytes(family)) return MALFORMED
   if (bytes.length < length) return INCOMPLETE
-  if (command === LOCAL) return { type: 'header', length, peer: null }
+  if (command === LOCAL || family === UNSPEC) return { type: 'header', length, peer: null }
+  if (!areTlvs(bytes, V2_FIXED_BYTES + addressBytes(family), length)) return MALFORMED
   switch (family) {
     case INET:
       return { type: 'header', length, peer: inetPeer(bytes, 4, formatIPv4) }
@@ -102,6 +106,13 @@ function addressBytes(family: number): number {
   if (family === INET) return 12
   if (family === INET6) return 36
   return family === UNIX ? UNIX_BYTES : 0
+}
+
+/** From `start` on there are TLVs and nothing else, and the last one ends at `end`. */
+function areTlvs(bytes: Buffer, start: number, end: number): boolean {
+  let at = start
+  while (at + TLV_FIXED_BYTES <= end) at += TLV_FIXED_BYTES + bytes.readUInt16BE(at + 1)
+  return at === end
 }
 
 function inetPeer(
