@@ -34,6 +34,8 @@ export interface Accepting {
 const DEFAULT_MAX_CONNECTIONS = 50_000
 /** Of the open files, what `reservedFiles` keeps from connections at most. */
 const MAX_RESERVED_PART = 0.25
+/** The block of connections whose client a PROXY header is to tell. */
+const UNNAMED = 'unnamed'
 const WATCH_MS = 500
 const RETRY_MS = 100
 
@@ -67,24 +69,24 @@ export class ConnectionGate {
   }
 
   /**
-   * The client's block, to be given back with release(); null: it was reset. `announced`: who the
-   * client is comes in a PROXY header, see move().
+   * The client's block, to be given back with release(); null: it was reset. `announced`: a PROXY
+   * header is still to come, so it counts for nobody's address until move().
    */
   admit(socket: Socket, onListener: number, announced: boolean): string | null {
-    const block = clientBlock(socket.remoteAddress)
+    const block = announced ? UNNAMED : clientBlock(socket.remoteAddress)
     const reason =
       this.#refusal(socket, onListener) ??
       (announced ? null : this.#addressRefusal(block, socket.remoteAddress ?? ''))
     if (reason === null) {
       this.#total++
-      this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
+      this.#remember(block)
       return block
     }
     this.#refuse(socket, reason)
     return null
   }
 
-  /** Counts an admitted connection for the client it was announced for. null: it was reset. */
+  /** Counts an admitted connection for the client at `address` from now on. null: it was reset. */
   move(socket: Socket, from: string, address: string): string | null {
     const block = clientBlock(address)
     const reason = this.#addressRefusal(block, address)
@@ -92,7 +94,7 @@ export class ConnectionGate {
       this.#refuse(socket, reason)
       return null
     }
-    this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
+    this.#remember(block)
     this.#forget(from)
     return block
   }
@@ -106,6 +108,10 @@ export class ConnectionGate {
   release(block: string): void {
     this.#total--
     this.#forget(block)
+  }
+
+  #remember(block: string): void {
+    this.#perBlock.set(block, (this.#perBlock.get(block) ?? 0) + 1)
   }
 
   #forget(block: string): void {

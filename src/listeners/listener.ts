@@ -146,11 +146,10 @@ export class Listener implements ProxyHeaderHandler {
   }
 
   onProxyHeader(socket: Socket, peer: PeerAddresses | null): void {
-    if (peer !== null) {
-      const server = this.#servers.find((one) => one.awaitsAnnouncement(socket))
-      if (server?.announce(socket, peer.remoteAddress) !== true) return
-      announcePeer(socket, peer)
-    }
+    const address = peer === null ? socket.remoteAddress : peer.remoteAddress
+    const server = this.#servers.find((one) => one.awaitsAnnouncement(socket))
+    if (server?.announce(socket, address ?? '') !== true) return
+    if (peer !== null) announcePeer(socket, peer)
     this.#serve(socket)
   }
 

@@ -119,7 +119,10 @@ export class SocketServer implements Accepting {
     if (typeof state === 'object' && state !== null) Reflect.set(state, 'highWaterMark', bytes)
   }
 
-  /** A PROXY header named the client. False: too many of its connections are open, it was reset. */
+  /**
+   * A PROXY header was read, the client is at `address`. False: too many of its connections are
+   * open, it was reset.
+   */
   announce(socket: Socket, address: string): boolean {
     const admitted = this.#unnamed.get(socket)
     if (admitted === undefined) return false

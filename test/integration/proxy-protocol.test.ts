@@ -25,8 +25,12 @@ const CLIENT = {
 }
 const V1 = proxyHeader('V1', CLIENT).toString('latin1')
 const V2 = proxyHeader('V2', CLIENT).toString('latin1')
+const OTHER_V1 = proxyHeader('V1', { ...CLIENT, remoteAddress: '203.0.113.10' }).toString('latin1')
 const LOCAL = proxyHeader('V2', null).toString('latin1')
-const REQUEST = 'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n'
+const UNKNOWN = proxyHeader('V1', null).toString('latin1')
+const KEPT_REQUEST = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
+const REQUEST = KEPT_REQUEST.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')
+const ONE_PER_ADDRESS = new Map([['connections-per-address', 1]] as const)
 
 const certificate = Authority.create('PROXY test').issue(['app.test'])
 
@@ -180,21 +184,64 @@ describe('a listener behind a proxy that sends PROXY headers', () => {
 
   test('connections are counted for the client, not for the proxy', async () => {
     await using app = await startUpstream('hello')
-    const limits = new Map([['connections-per-address', 1]] as const)
-    await using gw = await start(app.port, 1, { limits })
-    const other = proxyHeader('V1', { ...CLIENT, remoteAddress: '203.0.113.10' }).toString('latin1')
-    const keep = REQUEST.replace('Connection: close\r\n', '')
+    await using gw = await start(app.port, 1, { limits: ONE_PER_ADDRESS })
     const first = await RawSocket.connect(gw.port(80))
     const second = await RawSocket.connect(gw.port(80))
-    first.write(V1 + keep)
-    second.write(other + keep)
+    first.write(V1 + KEPT_REQUEST)
+    second.write(OTHER_V1 + KEPT_REQUEST)
     await first.until('hello')
     await second.until('hello')
     const third = await RawSocket.connect(gw.port(80))
-    third.write(V1 + keep)
+    third.write(V1 + KEPT_REQUEST)
     await waitFor('the reset', () => third.closed)
     expect(await metrics(gw)).toContain('reason="address-connection-limit"} 1')
     first.destroy()
     second.destroy()
+  })
+
+  test.each([
+    ['LOCAL', LOCAL],
+    ['UNKNOWN', UNKNOWN],
+  ])('%s counts for the address it comes from', async (_name, header) => {
+    await using app = await startUpstream('hello')
+    await using gw = await start(app.port, 1, { limits: ONE_PER_ADDRESS })
+    const first = await RawSocket.connect(gw.port(80))
+    first.write(header + KEPT_REQUEST)
+    await first.until('hello')
+    const second = await RawSocket.connect(gw.port(80))
+    second.write(header + KEPT_REQUEST)
+    await waitFor('the reset', () => second.closed)
+    expect(second.text).toBe('')
+    expect(await metrics(gw)).toContain('reason="address-connection-limit"} 1')
+    const named = await RawSocket.connect(gw.port(80))
+    named.write(V1 + REQUEST)
+    expect(await named.untilEnd()).toContain('hello')
+    first.destroy()
+  })
+
+  test('a load balancer is not one client while its headers are awaited', async () => {
+    await using app = await startUpstream('hello')
+    await using gw = await start(app.port, 1, { limits: ONE_PER_ADDRESS })
+    const first = await RawSocket.connect(gw.port(80))
+    const second = await RawSocket.connect(gw.port(80))
+    const asking = await RawSocket.connect(gw.port(80))
+    asking.write(LOCAL + REQUEST)
+    expect(await asking.untilEnd()).toContain('hello')
+    first.write(V1 + REQUEST)
+    second.write(OTHER_V1 + REQUEST)
+    expect(await first.untilEnd()).toContain('hello')
+    expect(await second.untilEnd()).toContain('hello')
+  })
+
+  test('a proxy of --trusted-proxy may come as often as it likes', async () => {
+    await using app = await startUpstream('hello')
+    const options = { limits: ONE_PER_ADDRESS, trustedProxies: ['127.0.0.0/8'] }
+    await using gw = await start(app.port, 1, options)
+    const clients = [await RawSocket.connect(gw.port(80)), await RawSocket.connect(gw.port(80))]
+    for (const client of clients) {
+      client.write(LOCAL + KEPT_REQUEST)
+      await client.until('hello')
+    }
+    for (const client of clients) client.destroy()
   })
 })
