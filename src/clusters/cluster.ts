@@ -1,15 +1,15 @@
 import { type Now, monotonicNow } from '../base/clock.ts'
 import { type Random, systemRandom } from '../base/random.ts'
-import { sameUpstreamTls, type UpstreamContexts } from '../tls/upstream-context.ts'
+import { sameUpstreamTls } from '../tls/upstream-context.ts'
 import { ConnectionBudget } from '../upstream/connection-budget.ts'
 import type { DialTarget } from '../upstream/dial.ts'
 import { UpstreamCounters } from '../upstream/counters.ts'
 import type { UpstreamFailure } from '../upstream/failure.ts'
 import { failure, NO_ENDPOINT, OVERFLOW } from '../upstream/failures.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
-import type { Resolver } from '../upstream/resolver.ts'
 import type { UpstreamHandler, UpstreamRequest, UpstreamAttempt } from '../upstream/transport.ts'
 import { type ClusterAttempt, RefusedAttempt, RequestAttempt } from './attempt.ts'
+import type { ClusterEnvironment } from './cluster-environment.ts'
 import type { ClusterDescription, ClusterEvent } from './description.ts'
 import { describeCluster } from './describe.ts'
 import { Discovery } from './discovery.ts'
@@ -28,17 +28,6 @@ import { RetryGate } from './retry-gate.ts'
 import { warmupOf, type Warmup, warmupPlanOf } from './warmup.ts'
 import { TunnelAttempt } from '../upstream/tunnel-attempt.ts'
 import { WrappedTunnel } from '../upstream/wrapped-tunnel.ts'
-
-/** What clusters of one process share. */
-export interface ClusterEnvironment {
-  readonly resolver: Resolver
-  readonly contexts: UpstreamContexts
-  readonly log: (event: ClusterEvent) => void
-  readonly now?: Now
-  readonly random?: Random
-  /** Bounds the health checks of all clusters together. */
-  readonly probeSlots?: ProbeSlots
-}
 
 /**
  * The runtime of one cluster: endpoints, their health, connections and counters. It outlives the
@@ -76,7 +65,7 @@ export class Cluster implements OutlierSubject, HealthSubject {
     this.#environment = environment
     this.#now = environment.now ?? monotonicNow
     this.#random = environment.random ?? systemRandom
-    this.budget = new ConnectionBudget(plan.limits, this.counters, this.#now)
+    this.budget = new ConnectionBudget(plan.limits, this.counters, this.#now, environment.reserve)
     this.retries = new RetryGate(plan.retries, this.counters)
     this.#plan = plan
     this.#endpoints = []

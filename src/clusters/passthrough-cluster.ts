@@ -1,4 +1,5 @@
 import { type Now, monotonicNow } from '../base/clock.ts'
+import type { FileReserve } from '../base/file-reserve.ts'
 import type { AddressGuard } from '../upstream/address-guard.ts'
 import { ConnectionBudget } from '../upstream/connection-budget.ts'
 import { UpstreamCounters } from '../upstream/counters.ts'
@@ -43,6 +44,8 @@ export interface PassthroughClusterOptions {
   /** Default: no counts, 10 s to connect, tunnels idle for an hour. */
   readonly limits?: ConnectionLimits
   readonly now?: Now
+  /** Open files that connections leave alone; absent: they take any. */
+  readonly reserve?: FileReserve
 }
 
 /**
@@ -65,7 +68,12 @@ export class PassthroughCluster {
     const idleTimeoutMs = Math.min(configured, MAX_IDLE_TIMEOUT_MS)
     this.#now = options.now ?? monotonicNow
     this.counters = new UpstreamCounters()
-    this.budget = new ConnectionBudget({ ...limits, idleTimeoutMs }, this.counters, this.#now)
+    this.budget = new ConnectionBudget(
+      { ...limits, idleTimeoutMs },
+      this.counters,
+      this.#now,
+      options.reserve,
+    )
     this.#resolver = options.resolver
     this.#guard = options.guard
     this.#endpoints = new Map()

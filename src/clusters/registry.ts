@@ -1,8 +1,10 @@
 import { type Now, monotonicNow } from '../base/clock.ts'
+import type { FileReserve } from '../base/file-reserve.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import { UpstreamContexts } from '../tls/upstream-context.ts'
 import type { Resolver } from '../upstream/resolver.ts'
-import { Cluster, type ClusterEnvironment } from './cluster.ts'
+import { Cluster } from './cluster.ts'
+import type { ClusterEnvironment } from './cluster-environment.ts'
 import type { ClusterDescription, ClusterEvent } from './description.ts'
 import { ProbeSlots } from './health/probe-slots.ts'
 import type { ClusterPlan } from './plan.ts'
@@ -16,6 +18,8 @@ export interface ClusterRegistryOptions {
   readonly log: (event: ClusterEvent) => void
   readonly now?: Now
   readonly random?: Random
+  /** Open files that connections to endpoints leave alone; absent: they take any. */
+  readonly reserve?: FileReserve
 }
 
 /**
@@ -38,6 +42,7 @@ export class ClusterRegistry {
       now,
       random: options.random ?? systemRandom,
       probeSlots: new ProbeSlots(),
+      reserve: options.reserve ?? null,
     }
     this.#clusters = new Map()
     this.#retired = new Map()

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { waitFor } from '../../test/support/wait.ts'
+import { FileReserve } from '../base/file-reserve.ts'
 import { Findings } from '../compile/findings.ts'
 import { meshSettings } from '../compile/mesh-settings.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
@@ -32,7 +33,7 @@ function gateOf(openFiles = 20_000): ConnectionGate {
     settings: () => settings,
     onRefused: (reason) => refused.push(reason),
     onExhausted: () => undefined,
-    openFiles,
+    files: new FileReserve(openFiles, () => settings.reservedFiles),
   })
   gates.push(gate)
   return gate

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
+import type { FileReserve } from '../base/file-reserve.ts'
 import type { ConnectionSettings } from '../snapshot/connection-settings.ts'
 import { clientBlock } from './client-block.ts'
-import { canOpenFile, openFileLimit } from './open-files.ts'
+import { canOpenFile } from './open-files.ts'
 
 /** Why an accepted connection was reset at once. */
 export type ConnectionRefusal =
@@ -18,8 +19,7 @@ export interface ConnectionGateOptions {
   onExhausted(exhausted: boolean): void
   /** Proxies that many clients come through: the limit per address does not hold for them. */
   isTrustedProxy?(address: string): boolean
-  /** Default: the limit of this process. */
-  readonly openFiles?: number
+  readonly files: FileReserve
 }
 
 /** What the gate opens and shuts as a whole. */
@@ -32,8 +32,6 @@ export interface Accepting {
 
 /** Connections without a limit in the configuration. */
 const DEFAULT_MAX_CONNECTIONS = 50_000
-/** Of the open files, what `reservedFiles` keeps from connections at most. */
-const MAX_RESERVED_PART = 0.25
 /** The block of connections whose client a PROXY header is to tell. */
 const UNNAMED = 'unnamed'
 const WATCH_MS = 500
@@ -49,7 +47,6 @@ const RETRY_MS = 100
  */
 export class ConnectionGate {
   readonly #options: ConnectionGateOptions
-  readonly #openFiles: number
   readonly #perBlock = new Map<string, number>()
   readonly #accepting = new Set<Accepting>()
   readonly #watch: NodeJS.Timeout
@@ -59,7 +56,6 @@ export class ConnectionGate {
 
   constructor(options: ConnectionGateOptions) {
     this.#options = options
-    this.#openFiles = options.openFiles ?? openFileLimit()
     this.#watch = setInterval(() => this.#lookForFiles(), WATCH_MS)
     this.#watch.unref()
   }
@@ -135,7 +131,7 @@ export class ConnectionGate {
 
   #refusal(socket: Socket, onListener: number): ConnectionRefusal | null {
     const settings = this.#options.settings()
-    if (descriptorOf(socket) >= this.#usableFiles(settings)) return 'open-file-limit'
+    if (this.#options.files.isTouchedBy(socket)) return 'open-file-limit'
     if (this.#total >= this.#maxConnections(settings)) return 'total-connection-limit'
     if (onListener >= settings.maxConnectionsPerListener) return 'listener-connection-limit'
     return null
@@ -148,12 +144,11 @@ export class ConnectionGate {
     return trusted ? null : 'address-connection-limit'
   }
 
-  #usableFiles({ reservedFiles }: ConnectionSettings): number {
-    return this.#openFiles - Math.min(reservedFiles, this.#openFiles * MAX_RESERVED_PART)
-  }
-
   #maxConnections(settings: ConnectionSettings): number {
-    return settings.maxConnections ?? Math.min(DEFAULT_MAX_CONNECTIONS, this.#openFiles / 2)
+    return (
+      settings.maxConnections ??
+      Math.min(DEFAULT_MAX_CONNECTIONS, this.#options.files.openFiles / 2)
+    )
   }
 
   #lookForFiles(): void {
@@ -183,16 +178,6 @@ export class ConnectionGate {
     const results = await Promise.allSettled([...this.#accepting].map((server) => server.resume()))
     return results.every(({ status }) => status === 'fulfilled')
   }
-}
-
-/**
- * The kernel gives the lowest free number, so a high one tells that all below are in use. -1 where
- * there are no such numbers.
- */
-function descriptorOf(socket: Socket): number {
-  const handle: unknown = Reflect.get(socket, '_handle')
-  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return -1
-  return typeof handle.fd === 'number' ? handle.fd : -1
 }
 
 function ignore(): void {}

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { waitFor } from '../../test/support/wait.ts'
+import { FileReserve } from '../base/file-reserve.ts'
 import { Findings } from '../compile/findings.ts'
 import { meshSettings } from '../compile/mesh-settings.ts'
 import { ConnectionGate } from './connection-gate.ts'
@@ -68,6 +69,7 @@ onLinux(
       settings: () => settings,
       onRefused: () => undefined,
       onExhausted: () => undefined,
+      files: new FileReserve(Infinity, () => 0),
     })
     const accepted = new Set<Socket>()
     const shapes: PropertyKey[][] = []

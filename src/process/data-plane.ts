@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
+import { FileReserve } from '../base/file-reserve.ts'
 import type { ClusterDescription, ClusterEvent } from '../clusters/description.ts'
 import { PassthroughCluster } from '../clusters/passthrough-cluster.ts'
 import { ClusterRegistry } from '../clusters/registry.ts'
@@ -9,6 +10,7 @@ import { ConnectionGate } from '../listeners/connection-gate.ts'
 import { EgressListener } from '../listeners/egress-listener.ts'
 import { FailedHandshakes } from '../listeners/failed-handshakes.ts'
 import { type BindFailure, ListenerSet } from '../listeners/listener-set.ts'
+import { openFileLimit } from '../listeners/open-files.ts'
 import type { GatewayPlugin } from '../http/fastify-server.ts'
 import type { EgressObserver } from '../proxy/egress-record.ts'
 import type { ExchangeObserver } from '../proxy/exchange-record.ts'
@@ -66,7 +68,15 @@ export class DataPlane {
     this.#log = log
     this.#refusals = parts.refusals
     this.#resolver = resolver
-    this.#registry = new ClusterRegistry({ resolver, log: (event) => this.#logClusterEvent(event) })
+    const reserve = new FileReserve(
+      openFileLimit(),
+      () => this.#runtime.snapshot.mesh.connections.reservedFiles,
+    )
+    this.#registry = new ClusterRegistry({
+      resolver,
+      log: (event) => this.#logClusterEvent(event),
+      reserve,
+    })
     this.#registry.install(parts.snapshot.clusters)
     const guard = egressGuard(options.egressAllow)
     this.egressRefusal = (host, port) => literalRefusal(guard, host, port)
@@ -78,11 +88,13 @@ export class DataPlane {
         resolver,
         guard,
         limits,
+        reserve,
       }),
       declaredPassthrough: new PassthroughCluster({
         resolver,
         guard: declaredGuard,
         limits,
+        reserve,
       }),
       observer: parts.observer,
       tcpObserver: parts.tcpObserver,
@@ -93,6 +105,7 @@ export class DataPlane {
       onRefused: (reason) => this.#refusals.count('tcp', reason),
       isTrustedProxy: (address) => this.#runtime.snapshot.mesh.trustedPeers?.has(address) === true,
       onExhausted: (exhausted) => this.#logExhausted(exhausted),
+      files: reserve,
     })
     this.#contexts = new ServerContexts({
       onProblem: (message) => log.error(message),

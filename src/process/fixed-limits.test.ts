@@ -59,7 +59,6 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/tick-queue.ts KEPT_PLACES': CACHE,
   'http/tick-queue.ts MAX_WAIT_MS': 'how many writes a busy loop does together',
   'http/timer-wheel.ts MAX_STEPS': 'effort of one tick',
-  'listeners/connection-gate.ts MAX_RESERVED_PART': PART,
   'listeners/proxy-protocol-header.ts MAX_V1_BYTES': GRAMMAR,
   'listeners/proxy-protocol.ts MAX_HEADER_BYTES': PART,
   'proxy/grpc-timeout.ts MAX_DIGITS': GRAMMAR,

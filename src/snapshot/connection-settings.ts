@@ -82,7 +82,7 @@ export interface ConnectionSettings {
   readonly maxConnections: number | null
   /** Connections from one address (IPv6: one /64). */
   readonly maxConnectionsPerAddress: number
-  /** Open files that connections leave to everything else; at most a quarter of all. */
+  /** Open files that connections of both sides leave to everything else; at most a quarter of all. */
   readonly reservedFiles: number
   readonly egressTunnels: EgressTunnelSettings
   /** All of the above, and the limits of upstream connections, as people name them. */

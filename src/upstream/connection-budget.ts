@@ -1,4 +1,5 @@
 import type { Now } from '../base/clock.ts'
+import type { FileReserve } from '../base/file-reserve.ts'
 import type { UpstreamCounters } from './counters.ts'
 import type { DialLimits } from './dial.ts'
 import { NO_ENDPOINT } from './failures.ts'
@@ -36,15 +37,23 @@ export class ConnectionBudget {
   limits: PoolLimits
   readonly counters: UpstreamCounters
   readonly now: Now
+  /** Open files that dials leave alone; null: they take any. */
+  readonly reserve: FileReserve | null
   /** Requests without a dial of their own, oldest first. */
   readonly queue: WaiterQueue
   readonly #pools: Set<ConnectionPool>
   #tickets: number
 
-  constructor(limits: PoolLimits, counters: UpstreamCounters, now: Now) {
+  constructor(
+    limits: PoolLimits,
+    counters: UpstreamCounters,
+    now: Now,
+    reserve?: FileReserve | null,
+  ) {
     this.limits = limits
     this.counters = counters
     this.now = now
+    this.reserve = reserve ?? null
     this.queue = new WaiterQueue()
     this.#pools = new Set()
     this.#tickets = 0

@@ -1,15 +1,21 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Authority, type CertificatePair } from '../../certs/authority.ts'
 import { waitFor } from '../../test/support/wait.ts'
+import { FileReserve } from '../base/file-reserve.ts'
 import { SecretText } from '../base/secret-text.ts'
 import type { UpstreamTlsPlan } from '../tls/plan.ts'
 import { UpstreamContext } from '../tls/upstream-context.ts'
-import { Dial, DialTarget } from './dial.ts'
+import { Dial, type DialListener, DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
 
 const authority = Authority.create('Test CA')
@@ -67,17 +73,25 @@ type Result =
 
 const BUFFER_BYTES = 20_000
 
-function dial(
-  port: number,
-  plan: UpstreamTlsPlan | null,
-  init: { host?: string; alpn?: string; address?: string; connectTimeoutMs?: number } = {},
-): Promise<Result> {
+interface DialInit {
+  readonly host?: string
+  readonly alpn?: string
+  readonly address?: string
+  readonly connectTimeoutMs?: number
+  readonly preface?: Buffer
+  readonly candidates?: readonly string[]
+  readonly reserve?: FileReserve
+}
+
+function dial(port: number, plan: UpstreamTlsPlan | null, init: DialInit = {}): Promise<Result> {
   const target = new DialTarget({
     address: init.address ?? '127.0.0.1',
     port,
     tls: plan === null ? null : new UpstreamContext(plan),
     host: plan === null ? null : (init.host ?? 'web.test'),
     alpn: init.alpn ?? null,
+    preface: init.preface ?? null,
+    source: init.candidates === undefined ? null : { candidates: init.candidates },
   })
   const limits = {
     connectTimeoutMs: init.connectTimeoutMs ?? 5_000,
@@ -85,7 +99,7 @@ function dial(
     bufferBytes: BUFFER_BYTES,
   }
   return new Promise((resolve) => {
-    new Dial(target, limits, {
+    const listener: DialListener = {
       onDialConnected: (socket) => {
         // A clean end: the peer sees the whole handshake.
         socket.on('error', () => {})
@@ -93,7 +107,8 @@ function dial(
         resolve({ socket, failure: null })
       },
       onDialFailed: (failure) => resolve({ socket: null, failure }),
-    })
+    }
+    new Dial(target, limits, listener, init.reserve)
   })
 }
 
@@ -293,5 +308,67 @@ test('a name is never looked up here', async () => {
   expect((await dial(80, null, { address: 'localhost' })).failure).toMatchObject({
     type: 'dns-failure',
     transportReason: 'localhost is not an IP address',
+  })
+})
+
+describe('a reserve of open files', () => {
+  // The process holds more files than that by far: every new one is of the reserve.
+  const FULL = new FileReserve(4, () => 1)
+  const ROOM = new FileReserve(1_000_000, () => 64)
+  let server: Server
+  let unix: TcpServer
+  const path = join(folder, 'reserve.sock')
+  beforeAll(async () => {
+    server = await startTls(leaf)
+    unix = createTcpServer((socket) => socket.end())
+    await new Promise<void>((resolve) => unix.listen(path, resolve))
+  })
+  afterAll(async () => {
+    await server.close()
+    await new Promise<void>((resolve) => unix.close(() => resolve()))
+  })
+
+  test.each<[string, boolean, DialInit]>([
+    ['an address', false, {}],
+    ['TLS', true, {}],
+    ['TLS behind a PROXY header', true, { preface: Buffer.from('PROXY UNKNOWN\r\n') }],
+    ['a name with one address', false, { address: 'web.test', candidates: ['127.0.0.1'] }],
+    [
+      'a name with several',
+      false,
+      { address: 'web.test', candidates: ['127.0.0.1', '127.0.0.2', '::1'] },
+    ],
+    ['a unix socket', false, { address: path }],
+  ])('is left alone by a dial to %s', async (_what, isTls, init) => {
+    const plan = isTls ? tlsPlan() : null
+    const { failure } = await dial(server.port, plan, { ...init, reserve: FULL })
+    expect(failure).toMatchObject({
+      type: 'overflow',
+      flag: 'UO',
+      status: 503,
+      resetReason: 'overflow',
+      transportReason: 'no open file left for connections',
+    })
+    if (init.preface !== undefined) return
+    expect((await dial(server.port, plan, { ...init, reserve: ROOM })).failure).toBeNull()
+  })
+
+  test('and a dial that was given up says nothing of it', async () => {
+    const heard: string[] = []
+    const target = new DialTarget({
+      address: '127.0.0.1',
+      port: server.port,
+      tls: null,
+      host: null,
+      alpn: null,
+    })
+    const limits = { connectTimeoutMs: 5_000, tcpKeepaliveMs: 0, bufferBytes: BUFFER_BYTES }
+    const listener: DialListener = {
+      onDialConnected: () => heard.push('connected'),
+      onDialFailed: ({ type }) => heard.push(type),
+    }
+    new Dial(target, limits, listener, FULL).abort()
+    expect((await dial(server.port, null, { reserve: FULL })).failure).not.toBeNull()
+    expect(heard).toEqual([])
   })
 })

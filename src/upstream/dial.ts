@@ -2,10 +2,11 @@ import { X509Certificate } from 'node:crypto'
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { Deadline, deadlines } from '../base/deadlines.ts'
+import type { FileReserve } from '../base/file-reserve.ts'
 import { identityProblem } from '../tls/server-identity.ts'
 import type { UpstreamContext } from '../tls/upstream-context.ts'
 import type { UpstreamFailure } from './failure.ts'
-import { connectFailure, failure, tlsFailure } from './failures.ts'
+import { connectFailure, failure, NO_FILE, tlsFailure } from './failures.ts'
 
 /** The addresses a name has just now, the one to begin with first. */
 export interface AddressSource {
@@ -72,7 +73,10 @@ export interface DialListener {
   onDialFailed(failure: UpstreamFailure, dial: Dial): void
 }
 
-/** One attempt to connect: TCP or unix socket, then TLS, under one timer. */
+/**
+ * One attempt to connect: TCP or unix socket, then TLS, under one timer. It fails (overflow) when
+ * it would take an open file of the reserve; without a reserve it takes any.
+ */
 export class Dial extends Deadline {
   rosterPlace = -1
   readonly target: DialTarget
@@ -83,7 +87,12 @@ export class Dial extends Deadline {
   #tcpConnected: boolean
   #over: boolean
 
-  constructor(target: DialTarget, limits: DialLimits, listener: DialListener) {
+  constructor(
+    target: DialTarget,
+    limits: DialLimits,
+    listener: DialListener,
+    reserve: FileReserve | null = null,
+  ) {
     super()
     this.target = target
     this.#listener = listener
@@ -91,6 +100,21 @@ export class Dial extends Deadline {
     this.#over = false
     deadlines.start(this, limits.connectTimeoutMs)
     this.#socket = this.#open(limits)
+    // node:net opens the file in its own next tick, which was asked for before this one.
+    if (reserve !== null) process.nextTick(spareReserve, this, reserve)
+  }
+
+  /** For the tick after the constructor only. */
+  spareReserve(reserve: FileReserve): void {
+    if (this.#over || this.#socket === null || !reserve.isTouchedBy(this.#socket)) return
+    this.#socket.destroy()
+    // Whoever waits for room dials then, in vain as well: not all of them in one turn.
+    setImmediate(failWithoutFile, this)
+  }
+
+  /** For spareReserve only. */
+  failWithoutFile(): void {
+    this.#fail(NO_FILE)
   }
 
   /** Gives up. No callback follows. */
@@ -224,6 +248,14 @@ export class Dial extends Deadline {
     this.#over = true
     deadlines.cancel(this)
   }
+}
+
+function spareReserve(dial: Dial, reserve: FileReserve): void {
+  dial.spareReserve(reserve)
+}
+
+function failWithoutFile(dial: Dial): void {
+  dial.failWithoutFile()
 }
 
 /** Newer than the types: Node before 26 leaves interval and count to the operating system. */

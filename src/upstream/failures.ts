@@ -83,6 +83,8 @@ const REFUSED_REQUEST: FailureRow = row('UPE', 500, 'no', 'protocol error')
 /** Failures without detail are shared: refusing under overload allocates nothing. */
 export const OVERFLOW: UpstreamFailure = failure('overflow')
 export const NO_ENDPOINT: UpstreamFailure = failure('no-endpoint')
+/** A new connection would take one of the open files kept for other things (FileReserve). */
+export const NO_FILE: UpstreamFailure = failure('overflow', 'no open file left for connections')
 
 /** A raw connection reached maxConnectionDuration (Envoy's DURATION_TIMEOUT). */
 export const TOO_OLD: UpstreamFailure = new Failure(

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Roster } from '../base/roster.ts'
 import type { ConnectionBudget } from './connection-budget.ts'
+import type { UpstreamCounters } from './counters.ts'
 import { Dial, type DialListener, type DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { NO_ENDPOINT } from './failures.ts'
@@ -30,6 +31,23 @@ export interface PoolOwner extends AttemptObserver {
   connectFailures: number
   /** Why the latest connect or TLS handshake failed, or ''. */
   lastConnectFailure: string
+}
+
+/** Counts a dial that failed. One that found no room on this side is not the endpoint's fault. */
+export function countDialFailure(
+  failure: UpstreamFailure,
+  owner: PoolOwner,
+  counters: UpstreamCounters,
+): void {
+  if (failure.type === 'overflow') {
+    counters.cxOverflow++
+    return
+  }
+  counters.cxConnectFail++
+  if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
+  owner.connectFailures++
+  owner.lastConnectFailure = failure.transportReason
+  owner.onAttemptFailure(failure)
 }
 
 /**
@@ -139,13 +157,8 @@ export abstract class ConnectionPool implements DialListener {
   }
 
   onDialFailed(failure: UpstreamFailure, dial: Dial): void {
-    const counters = this.budget.counters
-    counters.cxConnectFail++
-    if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
-    this.owner.connectFailures++
-    this.owner.lastConnectFailure = failure.transportReason
     this.#dials.delete(dial)
-    this.owner.onAttemptFailure(failure)
+    countDialFailure(failure, this.owner, this.budget.counters)
     const lost = this.waitersLost()
     this.released()
     this.failWaiters(lost, failure)
@@ -200,7 +213,8 @@ export abstract class ConnectionPool implements DialListener {
     this.budget.occupy()
     this.owner.connections++
     this.owner.connectionsTotal++
-    this.#dials.add(new Dial(this.target, this.budget.limits, this))
+    const { limits, reserve } = this.budget
+    this.#dials.add(new Dial(this.target, limits, this, reserve))
   }
 
   #dialOver(dial: Dial): void {

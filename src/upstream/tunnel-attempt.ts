@@ -4,7 +4,7 @@ import type { ConnectionBudget } from './connection-budget.ts'
 import { Dial, type DialListener, type DialTarget } from './dial.ts'
 import type { UpstreamFailure } from './failure.ts'
 import { TunnelConnection } from './h1-tunnel.ts'
-import type { PoolOwner } from './pool.ts'
+import { countDialFailure, type PoolOwner } from './pool.ts'
 import type { AttemptObserver, UpstreamHandler } from './transport.ts'
 
 /** Who decides about a tunnel's dial where several race for one attempt. */
@@ -48,7 +48,7 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
     budget.occupy()
     owner.connections++
     owner.connectionsTotal++
-    this.#dial = new Dial(init.target, budget.limits, this)
+    this.#dial = new Dial(init.target, budget.limits, this, budget.reserve)
   }
 
   abort(): void {
@@ -80,12 +80,7 @@ export class TunnelAttempt implements DialListener, AttemptObserver {
   }
 
   onDialFailed(failure: UpstreamFailure): void {
-    const counters = this.#budget.counters
-    counters.cxConnectFail++
-    if (failure.type === 'connect-timeout') counters.cxConnectTimeout++
-    this.#owner.connectFailures++
-    this.#owner.lastConnectFailure = failure.transportReason
-    this.#owner.onAttemptFailure(failure)
+    countDialFailure(failure, this.#owner, this.#budget.counters)
     this.#release()
     if (this.#gate === null) this.#handler.onUpstreamFailure(failure)
     else this.#gate.onTunnelFailed(this, failure)

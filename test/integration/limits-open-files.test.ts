@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { serve, type ServingCommand, TIDEGATE } from '../support/command.ts'
+import { H2Client } from '../support/h2-client.ts'
+import { RawServer } from '../support/raw-socket.ts'
+import { startUpstream } from '../support/upstream.ts'
 import { waitFor } from '../support/wait.ts'
 import { meshConfig } from '../support/wire-gateway.ts'
-import { gateway, virtualService } from '../support/yaml.ts'
+import { gateway, service, virtualService } from '../support/yaml.ts'
 
 const OPEN_FILES = 200
 const RESERVED = 50
@@ -25,11 +28,15 @@ afterEach(() => {
 
 /** A gateway that answers 204 by itself, so that a connection costs one open file. */
 function serving(connectionSettings: object, command?: string): Promise<ServingCommand> {
-  const file = join(folder, 'config.yaml')
   const mesh = meshConfig(JSON.stringify({ defaultConfig: { connectionSettings } }))
   const rule = '  - directResponse: { status: 204 }'
   const routes = gateway('gw', ['app.test']) + virtualService('app', ['app.test'], ['gw'], rule)
-  writeFileSync(file, mesh + routes)
+  return servingYaml(mesh + routes, command)
+}
+
+function servingYaml(yaml: string, command?: string): Promise<ServingCommand> {
+  const file = join(folder, 'config.yaml')
+  writeFileSync(file, yaml)
   const args = ['-c', file, '--no-watch', '--listen', '80=127.0.0.1:0', '--log-format', 'json']
   return serve(args, command === undefined ? {} : { command })
 }
@@ -62,9 +69,12 @@ async function keepMany(count: number, port: number): Promise<number> {
   return kept.filter((outcome) => outcome === 'answered').length
 }
 
+async function metrics(gw: ServingCommand): Promise<string> {
+  return (await fetch(`http://${gw.ready.admin!}/stats/prometheus`)).text()
+}
+
 async function refused(gw: ServingCommand): Promise<string> {
-  const answer = await fetch(`http://${gw.ready.admin!}/stats/prometheus`)
-  const text = await answer.text()
+  const text = await metrics(gw)
   return [...text.matchAll(/^tidegate_downstream_refused_total\{(.*)\} \d+$/gm)]
     .map(([, labels]) => /reason="([^"]+)"/.exec(labels!)![1]!)
     .join()
@@ -129,4 +139,65 @@ test('when no file can be opened any more it neither ends nor spins, and takes u
   await gw.untilLogged(/files can be opened again/)
   expect(await keep(port)).toBe('answered')
   expect(gw.log.filter(({ msg }) => String(msg).startsWith('no file'))).toHaveLength(1)
+}, 40_000)
+
+const LOG_FORMAT = '%RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%'
+const STREAMS = 80
+const SLOW_CLUSTER = '{cluster_name="outbound|8080||slow.default.svc.cluster.local"}'
+
+/** Streams to slow.test, which answers none: statuses are the gateway's own. */
+function askSlow(client: H2Client, statuses: number[]): void {
+  for (let nth = 0; nth < STREAMS; nth++) {
+    const stream = client.open({ ':path': '/', ':authority': 'slow.test' })
+    stream.on('response', (headers) => statuses.push(headers[':status'] ?? 0))
+    stream.resume()
+  }
+}
+
+test('connections to endpoints leave some open files too: the request is answered UO', async () => {
+  let asked = 0
+  await using slow = await new RawServer((socket) => socket.once('data', () => asked++)).listen()
+  await using app = await startUpstream('hello')
+  await using gw = await servingYaml(
+    meshConfig(JSON.stringify({ accessLogFile: '/dev/stdout', accessLogFormat: LOG_FORMAT })) +
+      service('slow', slow.port) +
+      service('app', app.port) +
+      gateway('gw', ['*.test']) +
+      virtualService(
+        'slow',
+        ['slow.test'],
+        ['gw'],
+        '  - route: [{ destination: { host: slow } }]',
+      ) +
+      virtualService('app', ['app.test'], ['gw'], '  - route: [{ destination: { host: app } }]'),
+    limited(),
+  )
+  const port = gw.port('*:80')
+  await using kept = new H2Client(port)
+  expect(await kept.fetch({ ':path': '/', ':authority': 'app.test' })).toMatchObject({
+    status: 200,
+  })
+  const before = openFiles(gw)
+  const hungry = [new H2Client(port), new H2Client(port), new H2Client(port)]
+  const statuses: number[] = []
+  for (const client of hungry) askSlow(client, statuses)
+  await waitFor('every stream', () => statuses.length + asked === hungry.length * STREAMS)
+  expect(new Set(statuses)).toEqual(new Set([503]))
+  expect(asked).toBeGreaterThan(OPEN_FILES - RESERVED - before - 20)
+  expect(openFiles(gw)).toBeLessThanOrEqual(OPEN_FILES - RESERVED + 5)
+  expect(await healthy(gw)).toBe(200)
+  const count = await metrics(gw)
+  expect(count).toContain(`cx_overflow${SLOW_CLUSTER} ${statuses.length}\n`)
+  expect(count).toContain(`cx_connect_fail${SLOW_CLUSTER} 0\n`)
+  expect(await kept.fetch({ ':path': '/', ':authority': 'app.test' })).toMatchObject({
+    body: 'hello',
+  })
+  expect(gw.log.filter(({ msg }) => String(msg).startsWith('no file'))).toEqual([])
+  const served = asked
+  for (const client of hungry) await client[Symbol.asyncDispose]()
+  await waitFor('room', () => openFiles(gw) < before + 5)
+  kept.open({ ':path': '/', ':authority': 'slow.test' })
+  await waitFor('another connection', () => asked === served + 1)
+  const line = '503 UO no_open_file_left_for_connections'
+  await waitFor('the access log', () => gw.stdout.includes(line))
 }, 40_000)

@@ -28,7 +28,7 @@ const connections = {
   ),
   'open-files-reserve': count(
     64,
-    'Open files that connections leave to admin, logs and reloads; at most a quarter of all (ulimit -n).',
+    'Open files that connections, also those to endpoints, leave to admin, logs and reloads; at most a quarter of all (ulimit -n).',
     { least: 0, most: 1_000_000 },
   ),
   'requests-per-connection': count(
