@@ -3,8 +3,8 @@ import type { PeerAddresses } from '../http/accepted-peer.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
 import { MAX_V2_PAYLOAD_BYTES, parseProxyHeader } from './proxy-protocol-header.ts'
 
-/** As Envoy's listener filters: a header that is not complete by then never comes. */
-export const PROXY_HEADER_TIMEOUT_MS = 15_000
+/** The first bytes of a connection, sent by a load balancer at once: what is not whole by then never comes. */
+export const PROXY_HEADER_TIMEOUT_MS = 3_000
 /** More than the longest header that is accepted. */
 const MAX_HEADER_BYTES = MAX_V2_PAYLOAD_BYTES + 64
 
