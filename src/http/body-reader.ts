@@ -1,4 +1,5 @@
 import { ChunkedDecoder, type ChunkLimits } from './chunked-decoder.ts'
+import type { UnderscoreNames } from './field-block.ts'
 import type { Headers } from './headers.ts'
 import type { Refusal } from './refusal.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
@@ -17,10 +18,13 @@ export class BodyReader {
   refusal: Refusal | null = null
 
   readonly #limits: ChunkLimits
+  readonly #underscores: UnderscoreNames
   #decoder: ChunkedDecoder | null = null
 
-  constructor(limits: ChunkLimits) {
+  /** `underscores` as for the heads of the connection. */
+  constructor(limits: ChunkLimits, underscores: UnderscoreNames) {
     this.#limits = limits
+    this.#underscores = underscores
   }
 
   /** A body of `length` bytes, or a chunked one, follows. */
@@ -30,7 +34,7 @@ export class BodyReader {
     this.trailers = null
     this.refusal = null
     if (length !== UNKNOWN_LENGTH) return
-    if (this.#decoder === null) this.#decoder = new ChunkedDecoder(this.#limits)
+    if (this.#decoder === null) this.#decoder = new ChunkedDecoder(this.#limits, this.#underscores)
     else this.#decoder.reset()
   }
 

@@ -1,3 +1,4 @@
+import type { UnderscoreNames } from './field-block.ts'
 import type { Headers } from './headers.ts'
 import { BAD_CHUNK, CHUNK_EXTENSIONS_TOO_LARGE, HEAD_TOO_LARGE, Refusal } from './refusal.ts'
 import { parseTrailers } from './trailers.ts'
@@ -43,14 +44,17 @@ export class ChunkedDecoder {
   refusal: Refusal | null = null
 
   readonly #limits: ChunkLimits
+  readonly #underscores: UnderscoreNames
   #state = SIZE_FIRST
   #size = 0
   #digits = 0
   #extensionBytes = 0
   #trailerText = ''
 
-  constructor(limits: ChunkLimits) {
+  /** `underscores`: what becomes of trailers with such names. */
+  constructor(limits: ChunkLimits, underscores: UnderscoreNames) {
     this.#limits = limits
+    this.#underscores = underscores
   }
 
   get done(): boolean {
@@ -176,7 +180,8 @@ export class ChunkedDecoder {
 
   #finish(): boolean {
     this.#state = DONE
-    const trailers = parseTrailers(this.#trailerText, this.#limits.maxHeaderFields)
+    const { maxHeaderFields } = this.#limits
+    const trailers = parseTrailers(this.#trailerText, maxHeaderFields, this.#underscores)
     if (trailers instanceof Refusal) {
       this.refusal = trailers
       return false

@@ -1,3 +1,4 @@
+import type { UnderscoreNames } from './field-block.ts'
 import { isFieldValue, isToken } from './field-syntax.ts'
 import { Headers } from './headers.ts'
 import { BAD_TRAILER, HEAD_TOO_LARGE, type Refusal, TOO_MANY_FIELDS } from './refusal.ts'
@@ -79,10 +80,10 @@ export function receivedFields(rawHeaders: readonly string[]): Headers | null {
  */
 export function receivedTrailers(
   rawHeaders: readonly string[],
-  limits: FieldLimits,
+  rules: TrailerRules,
 ): Headers | null | Refusal {
-  if (rawHeaders.length > limits.maxHeaderFields * 2) return TOO_MANY_FIELDS
-  if (isOverLimits(rawHeaders, limits)) return HEAD_TOO_LARGE
+  if (rawHeaders.length > rules.maxHeaderFields * 2) return TOO_MANY_FIELDS
+  if (isOverLimits(rawHeaders, rules)) return HEAD_TOO_LARGE
   let text = ''
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!
@@ -90,13 +91,18 @@ export function receivedTrailers(
     if (!isToken(name) || !isFieldValue(value)) return BAD_TRAILER
     if (!isConnectionSpecific(name)) text += `${name}: ${value}\r\n`
   }
-  return parseTrailers(text, limits.maxHeaderFields)
+  return parseTrailers(text, rules.maxHeaderFields, rules.underscoreNames)
 }
 
 /** Limits of one section of fields. */
 export interface FieldLimits {
   readonly maxHeadBytes: number
   readonly maxHeaderFields: number
+}
+
+/** What reading request trailers needs to know. */
+export interface TrailerRules extends FieldLimits {
+  readonly underscoreNames: UnderscoreNames
 }
 
 /** What a field line costs besides its letters (RFC 9113 6.5.2). */

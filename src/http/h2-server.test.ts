@@ -96,6 +96,27 @@ describe('requests', () => {
     expect(handler.trailers?.fields).toEqual(['x-sum', '9'])
   })
 
+  it.each([
+    ['reject', { ended: false, trailers: null, abortReason: 'protocol-error' }],
+    ['drop', { ended: true, trailers: { fields: ['x-sum', '9'] } }],
+    ['allow', { ended: true, trailers: { fields: ['x-sum', '9', 'x_forwarded_for', '1.1.1.1'] } }],
+  ] as const)(
+    'treats trailers with underscores as heads: %s',
+    async (underscoreNames, expected) => {
+      await using server = await H2EngineFixture.start(answerOk, { underscoreNames })
+      await using client = new H2Client(server.port)
+      const stream = client.open(POST, { waitForTrailers: true })
+      stream.on('wantTrailers', () =>
+        stream.sendTrailers({ 'x-sum': '9', x_forwarded_for: '1.1.1.1' }),
+      )
+      stream.write('abc')
+      const handler = await server.exchange()
+      stream.end()
+      await collect(stream)
+      expect(handler).toMatchObject(expected)
+    },
+  )
+
   it('announces an expectation and passes 100 and 103 on', async () => {
     await using server = await H2EngineFixture.start((handler) => {
       handler.exchange.sendInformational(100, NONE)

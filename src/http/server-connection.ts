@@ -61,7 +61,7 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
     this.#socket = socket
     this.#writer = new SocketWriter(socket)
     this.#reader = new RequestReader(settings, engine.scheme, engine.heads, this.remoteAddress)
-    this.#body = new BodyReader(settings)
+    this.#body = new BodyReader(settings, settings.underscoreNames)
     this.#deadlines = new Deadlines(engine.wheel, this, socket, settings)
     this.#gate = new InputGate(socket)
     this.#close = new GentleClose(socket, this.#deadlines, settings)

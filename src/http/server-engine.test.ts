@@ -267,6 +267,22 @@ describe('request bodies', () => {
     expect(forwarding.seen[0]!.trailers).toEqual(['x-sum', '1'])
   })
 
+  test.each([
+    ['reject', []],
+    ['drop', [['x-sum', '1']]],
+    ['allow', [['x-sum', '1', 'x_forwarded_for', '1.1.1.1']]],
+  ] as const)('trailers with underscores: %s', async (underscoreNames, trailers) => {
+    const bench = await startBench(echo, { underscoreNames, forwardRequestTrailers: true })
+    const client = await bench.client()
+    client.write(
+      'POST /p HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n' +
+        '2\r\nhi\r\n0\r\nX-Sum: 1\r\nx_forwarded_for: 1.1.1.1\r\n\r\n',
+    )
+    await client.until(trailers.length > 0 ? 'POST /p hi' : 'HTTP/1.1 400 ')
+    const ended = bench.seen.filter((recorder) => recorder.events.includes('end'))
+    expect(ended.map((recorder) => recorder.trailers)).toEqual(trailers)
+  })
+
   test('a malformed chunk before the answer: 400, and the handler hears of it', async () => {
     const bench = await startBench(() => {})
     const client = await bench.client()

@@ -1,4 +1,4 @@
-import { FieldBlock } from './field-block.ts'
+import { FieldBlock, type UnderscoreNames } from './field-block.ts'
 import { Headers } from './headers.ts'
 import { BAD_TRAILER, REPEATED_FIELD } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
@@ -6,24 +6,41 @@ import { hasForbiddenControl } from './request-head.ts'
 
 /**
  * Fields that must never arrive by the back door: framing, routing, authentication, content
- * description and request modifiers (RFC 9110 6.5.1), and names the gateway itself vouches for.
+ * description, request modifiers and control of answers (RFC 9110 6.5.1), and names the gateway
+ * itself vouches for. What a head keeps apart (Host, Content-Length and their like) is left out
+ * before.
  */
 const FORBIDDEN: ReadonlySet<string> = new Set([
+  'age',
   'authorization',
   'cache-control',
   'content-encoding',
   'content-range',
   'content-type',
   'cookie',
+  'date',
+  'expires',
   'forwarded',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'location',
   'max-forwards',
+  'pragma',
   'proxy-authenticate',
   'proxy-authorization',
   'range',
+  'retry-after',
+  'server',
   'set-cookie',
   'trailer',
+  'vary',
   'via',
   'www-authenticate',
+  'x-real-ip',
+  'x-request-id',
 ])
 
 function isForbidden(name: string): boolean {
@@ -32,13 +49,18 @@ function isForbidden(name: string): boolean {
 
 /**
  * Reads a trailer section: field lines each closed by CRLF, without the closing empty line. Fields
- * that may not be trailers are left out silently; null when nothing is left.
+ * that may not be trailers are left out silently; null when nothing is left. `underscores` as for
+ * the head of the message: a twin of a forbidden name is not let in behind the body either.
  */
-export function parseTrailers(text: string, maxFields: number): Headers | Refusal | null {
+export function parseTrailers(
+  text: string,
+  maxFields: number,
+  underscores: UnderscoreNames,
+): Headers | Refusal | null {
   if (text === '') return null
   if (hasForbiddenControl(text)) return BAD_TRAILER
   const block = new FieldBlock()
-  const refusal = block.read(text, 0, maxFields, 'allow')
+  const refusal = block.read(text, 0, maxFields, underscores)
   if (refusal !== null && refusal !== REPEATED_FIELD) return refusal
   const kept: string[] = []
   const fields = block.fields

@@ -330,6 +330,13 @@ describe('answers', () => {
       { trailers: ['grpc-status', '0'] },
       true,
     ],
+    [
+      'trailers with underscores, which pass as in heads',
+      {},
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx_sum: 0\r\n\r\n',
+      { trailers: ['x_sum', '0'] },
+      true,
+    ],
     ['empty', {}, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', { body: '', length: 0 }, true],
     [
       'HEAD with a length',

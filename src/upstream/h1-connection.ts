@@ -70,7 +70,7 @@ export class H1Connection implements ChunkReader, Ticked {
     this.#writer = new SocketWriter(socket)
     const { maxHeadBytes, maxHeaderFields } = settings
     this.#reader = new ResponseReader(maxHeadBytes, maxHeaderFields, owner.heads)
-    this.#body = new BodyReader(settings)
+    this.#body = new BodyReader(settings, 'allow')
     this.#informational = new InformationalBudget(settings)
     this.remote = socketAddress(socket.remoteAddress, socket.remotePort)
     this.local = socketAddress(socket.localAddress, socket.localPort)

@@ -103,7 +103,7 @@ const requests = {
   }),
   'header-underscores': choice(
     ['reject', 'drop', 'allow'],
-    'Header names with an underscore: 400, left out, or passed on. `allow` is the default with --compat.',
+    'Names of headers and trailers with an underscore: 400, left out, or passed on. `allow` is the default with --compat.',
     {
       field: 'httpHeadersWithUnderscoresAction',
       ofField: [
