@@ -41,6 +41,11 @@ export class RequestHeadParser {
     this.#scheme = scheme
   }
 
+  /** The Connection field as it came, or null. */
+  get connection(): string | null {
+    return this.#block.connection
+  }
+
   /** `end` is the index of the CRLF closing the last line; an empty line follows. */
   parse(text: string, end: number): Request | Refusal {
     const head = text.slice(0, end + 2)

@@ -1,10 +1,12 @@
 import { HeadMemory } from './head-memory.ts'
 import { HeadReader } from './head-reader.ts'
+import type { Headers } from './headers.ts'
 import type { HttpSettings } from './http-settings.ts'
 import type { Refusal } from './refusal.ts'
 import { RepeatedHeads } from './repeated-head.ts'
 import { Request } from './request.ts'
 import { RequestHeadParser } from './request-head.ts'
+import { withoutNominated } from './trailers.ts'
 
 /** Empty lines before a request line, left behind by old clients after a body (RFC 9112 2.2). */
 export const MAX_EMPTY_LINES = 1
@@ -12,6 +14,7 @@ export const MAX_EMPTY_LINES = 1
 /** Reads the request heads of one connection. */
 export class RequestReader {
   readonly #keeps: boolean
+  readonly #forwardsTrailers: boolean
   readonly #head: HeadReader
   readonly #parser: RequestHeadParser
   /** The parser has read no other head since the one that is kept. */
@@ -25,6 +28,7 @@ export class RequestReader {
     sender: string = '',
   ) {
     this.#keeps = !settings.preserveHeaderCase
+    this.#forwardsTrailers = settings.forwardRequestTrailers
     this.#head = new HeadReader(settings.maxHeadBytes, MAX_EMPTY_LINES)
     this.#parser = new RequestHeadParser(settings, scheme)
     this.#memory = new HeadMemory(heads, sender)
@@ -48,6 +52,11 @@ export class RequestReader {
   /** After a request: the client said `te: trailers`. */
   get wantsTrailers(): boolean {
     return this.#parser.wantsTrailers
+  }
+
+  /** What may be passed on of the trailers of the request read last; takes the rest out of them. */
+  passing(trailers: Headers): Headers | null {
+    return this.#forwardsTrailers ? withoutNominated(trailers, this.#parser.connection) : null
   }
 
   /** A complete request, why there will be none, or null while more bytes are needed. */

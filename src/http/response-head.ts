@@ -46,6 +46,11 @@ export class ResponseHeadParser {
     this.#maxFields = maxFields
   }
 
+  /** The Connection field as it came, or null. */
+  get connection(): string | null {
+    return this.#block.connection
+  }
+
   /** `end` is the index of the CRLF closing the last line. null: the members are set. */
   parse(text: string, end: number): Refusal | null {
     const head = text.slice(0, end + 2)

@@ -1,8 +1,10 @@
 import { HeadMemory } from './head-memory.ts'
 import { HeadReader } from './head-reader.ts'
+import type { Headers } from './headers.ts'
 import type { Refusal } from './refusal.ts'
 import { RepeatedHeads } from './repeated-head.ts'
 import { ResponseHeadParser } from './response-head.ts'
+import { withoutNominated } from './trailers.ts'
 
 /** Reads the response heads of one upstream connection. */
 export class ResponseReader {
@@ -42,6 +44,11 @@ export class ResponseReader {
     this.#memory.note(reader, head.headers.fields, null)
     reader.text = ''
     return true
+  }
+
+  /** What may be passed on of the trailers of the answer read last; takes the rest out of them. */
+  passing(trailers: Headers): Headers | null {
+    return withoutNominated(trailers, this.head.connection)
   }
 
   #refuse(refusal: Refusal | null): false {

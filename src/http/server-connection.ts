@@ -175,7 +175,7 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
     const exchange = this.exchange
     if (exchange === null) return this.#next()
     this.#state = HOLD
-    exchange.receiveEnd(this.#settings.forwardRequestTrailers ? this.#body.trailers : null)
+    exchange.receiveEnd(this.#body.trailers && this.#reader.passing(this.#body.trailers))
   }
 
   #readTunnel(chunk: Buffer, at: number): void {

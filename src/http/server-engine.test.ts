@@ -283,6 +283,22 @@ describe('request bodies', () => {
     expect(ended.map((recorder) => recorder.trailers)).toEqual(trailers)
   })
 
+  test('trailers that Connection names end here, of a head that comes again too', async () => {
+    const bench = await startBench(echo, { forwardRequestTrailers: true })
+    const client = await bench.client()
+    const message =
+      'POST /p HTTP/1.1\r\nHost: shop.test\r\nConnection: keep-alive, X-Hop,x-sign\r\n' +
+      'Transfer-Encoding: chunked\r\n\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\nX-Sign: 3\r\nx-hop: 4\r\n\r\n'
+    for (let i = 0; i < 5; i++) {
+      client.write(message)
+      await waitFor('the request', () => bench.seen[i]?.events.includes('sent'))
+    }
+    expect(bench.seen.map((recorder) => recorder.trailers)).toEqual(Array(5).fill(['x-sum', '2']))
+    client.write(message.replace('X-Sum: 2\r\n', ''))
+    await waitFor('the last request', () => bench.seen[5]?.events.includes('sent'))
+    expect(bench.seen[5]!.trailers).toBeNull()
+  })
+
   test('a malformed chunk before the answer: 400, and the handler hears of it', async () => {
     const bench = await startBench(() => {})
     const client = await bench.client()

@@ -69,3 +69,13 @@ export function parseTrailers(
   }
   return kept.length === 0 ? null : new Headers(kept)
 }
+
+/**
+ * `trailers`, from which it takes those that `connection`, the Connection field of their head, names
+ * (RFC 9110 7.6.1); null when nothing is left. The head was accepted, so the list is a short one.
+ */
+export function withoutNominated(trailers: Headers, connection: string | null): Headers | null {
+  if (connection === null) return trailers
+  for (const option of connection.split(',')) trailers.remove(option.trim().toLowerCase())
+  return trailers.size === 0 ? null : trailers
+}

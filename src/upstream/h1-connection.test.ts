@@ -331,6 +331,13 @@ describe('answers', () => {
       true,
     ],
     [
+      'trailers that Connection names',
+      {},
+      'HTTP/1.1 200 OK\r\nConnection: x-hop\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Hop: 1\r\nX-Sum: 2\r\n\r\n',
+      { trailers: ['x-sum', '2'] },
+      true,
+    ],
+    [
       'trailers with underscores, which pass as in heads',
       {},
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx_sum: 0\r\n\r\n',

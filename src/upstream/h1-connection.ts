@@ -234,7 +234,7 @@ export class H1Connection implements ChunkReader, Ticked {
     if (reusable) this.#state = IDLE
     else this.#destroy()
     stream.observer.onAttemptEnd()
-    stream.handler.onUpstreamEnd(trailers)
+    stream.handler.onUpstreamEnd(trailers === null ? null : this.#reader.passing(trailers))
     if (this.#state === IDLE) this.#owner.onConnectionIdle(this)
   }
 
