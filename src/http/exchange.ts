@@ -58,6 +58,11 @@ export type AbortReason =
 
 /** Callbacks of one exchange. Called never after onDownstreamAbort, and never synchronously from send*. */
 export interface ExchangeHandler {
+  /**
+   * What HTTP/2 asks when a head with a bodyLength is sent: trailers may follow such a body too, for
+   * it comes over HTTP/2. Absent: they may not, as in HTTP/1.1.
+   */
+  readonly trailersMayFollow?: boolean
   onRequestBody(chunk: Buffer): void
   /** The request is complete. `trailers` is null when there are none. */
   onRequestEnd(trailers: Headers | null): void

@@ -51,6 +51,10 @@ export class ForwardedExchange implements DownstreamExchange, ExchangeHandler {
     return this.#inner.ownStatus
   }
 
+  get trailersMayFollow(): boolean {
+    return this.handler !== null && this.handler.trailersMayFollow === true
+  }
+
   pauseRequestBody(): void {
     this.#inner.pauseRequestBody()
   }

@@ -22,6 +22,10 @@ function onSend(run: OnSend): (instance: FastifyInstance) => Promise<void> {
 
 const untouched = onSend((payload) => payload)
 
+async function onResponse(instance: FastifyInstance): Promise<void> {
+  instance.addHook('onResponse', async () => {})
+}
+
 /** Answers with a stream of two pieces, the second in a turn of its own, and trailers. */
 function answerStream({ exchange }: RecordingHandler): void {
   exchange.sendHead(200, new Headers([...TEXT]), UNKNOWN_LENGTH, false)
@@ -237,6 +241,21 @@ describe('the proxied answer', () => {
     }
     gate.resolve()
     await nextTurn()
+  })
+
+  it.each([
+    ['onSend', [untouched]],
+    ['onResponse', [onResponse]],
+  ])('keeps trailers behind a known length through %s hooks', async (_hook, plugins) => {
+    await using fixture = await FastifyFixture.start(plugins, (handler) => {
+      handler.trailersMayFollow = true
+      handler.exchange.sendHead(200, new Headers([...TEXT]), 20_000, false)
+      handler.exchange.sendBody(Buffer.alloc(20_000, 'x'))
+      handler.exchange.sendEnd(new Headers(['x-sum', '7']))
+    })
+    const answer = await fixture.client.fetch(GET)
+    expect(answer).toMatchObject({ rawTrailers: ['x-sum', '7'], rstCode: 0 })
+    expect(answer.body).toHaveLength(20_000)
   })
 
   it('of gRPC keeps its form: head, message, trailers, or trailers only', async () => {

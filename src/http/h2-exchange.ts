@@ -40,7 +40,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   #requestPaused: boolean
   #requestTrailers: Headers | null
   #answerEnded: boolean
-  /** The response head promised trailers, so END_STREAM waits for them. */
+  /** Trailers may come behind the answer's body, so END_STREAM waits for them. */
   #trailersOpen: boolean
   #trailers: H2FieldObject | null
   #outflow: H2Outflow | null
@@ -127,7 +127,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     if (bodyLength > 0 || (bodyLength === 0 && !bodiless)) {
       if (status !== 204) list.push('content-length', String(bodyLength))
     }
-    this.#sendHeadList(list, ends, !ends && mayHaveTrailers(headers, bodyLength))
+    this.#sendHeadList(list, ends, !ends && this.#waitsForTrailers(headers, bodyLength))
     return true
   }
 
@@ -281,6 +281,15 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.#endAnswer()
   }
 
+  /**
+   * Waiting for trailers costs an empty DATA frame and two turns of the loop, so a body of known
+   * length waits only when it comes over HTTP/2, or a Trailer field announces them (RFC 9110 6.6.2).
+   */
+  #waitsForTrailers(headers: Headers, bodyLength: number): boolean {
+    if (bodyLength === UNKNOWN_LENGTH || headers.has('trailer')) return true
+    return this.handler !== null && this.handler.trailersMayFollow === true
+  }
+
   #endAnswer(): void {
     this.#answerEnded = true
     this.#progressAtMs = this.connection.nowMs
@@ -344,14 +353,6 @@ function responseFields(status: number, headers: Headers): string[] {
 /** node:http2 ends these itself. */
 function isBodiless(status: number): boolean {
   return status === 204 || status === 205 || status === 304
-}
-
-/**
- * Waiting for trailers costs an empty DATA frame and two turns of the loop, so a body of known
- * length waits only when the head announces trailers (RFC 9110 6.6.2).
- */
-function mayHaveTrailers(headers: Headers, bodyLength: number): boolean {
-  return bodyLength === UNKNOWN_LENGTH || headers.has('trailer')
 }
 
 function stopRequest(stream: ServerHttp2Stream): void {

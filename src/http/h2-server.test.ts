@@ -243,6 +243,24 @@ describe('responses', () => {
     await waitFor('both sent', () => server.handlers.every((handler) => handler.sent))
   })
 
+  it.each([
+    ['of a message that came over HTTP/2', true, NONE, ['x-sum', '7']],
+    ['announced by Trailer', false, new Headers(['trailer', 'x-sum']), ['x-sum', '7']],
+    ['of another message, which has none', false, NONE, []],
+  ])('sends trailers behind a known length: %s', async (_name, mayFollow, headers, expected) => {
+    await using server = await H2EngineFixture.start((handler) => {
+      handler.trailersMayFollow = mayFollow
+      handler.exchange.sendHead(200, headers.clone(), 1, false)
+      handler.exchange.sendBody(Buffer.from('m'))
+      handler.exchange.sendEnd(new Headers(['x-sum', '7']))
+    })
+    await using client = new H2Client(server.port)
+    const answer = await client.fetch(GET)
+    expect(answer).toMatchObject({ body: 'm', rawTrailers: expected, rstCode: 0 })
+    expect(answer.rawHeaders.slice(-2)).toEqual(['content-length', '1'])
+    await waitFor('sent', () => server.handlers[0]?.sent)
+  })
+
   it('ends without trailers although it waited for them', async () => {
     await using server = await H2EngineFixture.start((handler) => {
       handler.exchange.sendHead(200, NONE, UNKNOWN_LENGTH, false)

@@ -5,12 +5,7 @@ import type { ClusterPlan } from '../clusters/plan.ts'
 import type { Claims } from '../base/claims.ts'
 import { turnClock } from '../base/clock.ts'
 import type { FilterExchange, ResponseEditor, UpstreamObserver, Waiter } from '../filters/filter.ts'
-import type {
-  AbortReason,
-  DownstreamConnection,
-  DownstreamExchange,
-  ExchangeHandler,
-} from '../http/exchange.ts'
+import type { AbortReason, DownstreamExchange, ExchangeHandler } from '../http/exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
 import type { Destination, Route } from '../routing/route.ts'
@@ -45,7 +40,7 @@ export class Exchange
   readonly mesh: MeshSettings
   readonly downstream: DownstreamExchange
   readonly direction: 'ingress' | 'egress'
-  readonly connection: DownstreamConnection
+  readonly connection: DownstreamExchange['connection']
   readonly request: Request
   /** For the log: an authenticator takes credentials out. */
   originalPath: string
@@ -200,6 +195,10 @@ export class Exchange
   }
 
   // The client's side.
+
+  get trailersMayFollow(): boolean {
+    return this.stream !== null && this.stream.trailersMayFollow === true
+  }
 
   onRequestBody(chunk: Buffer): void {
     const { stream, body } = this

@@ -78,9 +78,10 @@ describe('the bridge', () => {
   })
 
   test('trailers of an answer that is no gRPC stay trailers', () => {
-    const { wire, exchange } = bridged(BYTES)
+    const { wire, exchange, handler } = bridged(BYTES)
+    handler.trailersMayFollow = true
     exchange.sendHead(200, new Headers(['content-type', 'text/plain']), 3, false)
-    expect(wire.bodyLength).toBe(3)
+    expect([wire.bodyLength, wire.handler!.trailersMayFollow]).toEqual([3, true])
     exchange.sendBody(Buffer.from('abc'))
     const trailers = new Headers(['x-sum', '1'])
     exchange.sendEnd(trailers)

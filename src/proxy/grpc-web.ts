@@ -79,6 +79,10 @@ class GrpcWebExchange implements DownstreamExchange, ExchangeHandler {
     return this.#refused ? 400 : this.#wire.ownStatus
   }
 
+  get trailersMayFollow(): boolean {
+    return this.handler !== null && this.handler.trailersMayFollow === true
+  }
+
   // What the proxy does.
 
   pauseRequestBody(): void {

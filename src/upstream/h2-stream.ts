@@ -95,6 +95,10 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     this.#over = false
   }
 
+  get trailersMayFollow(): boolean {
+    return true
+  }
+
   get headSeen(): boolean {
     return this.#headSeen
   }
@@ -120,11 +124,9 @@ export class H2UpstreamStream implements UpstreamStream, H2OutflowOwner {
     if (fields === null) return false
     const isTunnel = request.method === 'CONNECT'
     const ends = request.bodyLength === 0 && !isTunnel
-    // Waiting for trailers costs a frame of its own; a known length without Trailer has none.
-    const waits =
-      !ends &&
-      !isTunnel &&
-      (request.bodyLength === UNKNOWN_LENGTH || request.headers.has('trailer'))
+    // Waiting for trailers costs a frame of its own; HTTP/1.1 has none behind a Content-Length.
+    const mayHaveTrailers = request.bodyLength === UNKNOWN_LENGTH || request.clientHttp2
+    const waits = !ends && !isTunnel && mayHaveTrailers
     const stream = session.request(fields, { endStream: ends, waitForTrailers: waits })
     this.#stream = stream
     this.#requestEnded = ends

@@ -16,7 +16,10 @@ export interface UpstreamRequest {
   readonly upgrade: string | null
   /** The client sent `expect: 100-continue` and waits. */
   readonly expectsContinue: boolean
-  /** The client speaks HTTP/2: decides where upstreams are to be spoken to as the client speaks. */
+  /**
+   * The client speaks HTTP/2: decides where upstreams are to be spoken to as the client speaks, and
+   * trailers may follow a body of known length.
+   */
   readonly clientHttp2: boolean
 }
 
@@ -53,6 +56,8 @@ export interface UpstreamStream extends UpstreamAttempt {
   readonly local: string
   /** True when the connection served a request before this one. */
   readonly reused: boolean
+  /** Trailers may follow an answer of known length too. Absent: they may not, as in HTTP/1.1. */
+  readonly trailersMayFollow?: boolean
   /** Copies what it cannot write at once. False: wait for onUpstreamDrain. */
   sendBody(chunk: Buffer): boolean
   sendEnd(trailers: Headers | null): void

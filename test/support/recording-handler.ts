@@ -4,6 +4,7 @@ import type { Headers } from '../../src/http/headers.ts'
 /** Remembers every callback of one exchange; the hooks let a test answer at the right moment. */
 export class RecordingHandler implements ExchangeHandler {
   readonly exchange: DownstreamExchange
+  trailersMayFollow = false
   body = ''
   bodyBytes = 0
   ended = false
