@@ -5,6 +5,7 @@ import { waitFor } from '../../test/support/wait.ts'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { Headers } from './headers.ts'
 import { HttpSettings } from './http-settings.ts'
+import { invariants } from './message-writer.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
 import { HttpServerEngine, type HttpServerOptions } from './server-engine.ts'
 import { isVolatile } from './socket-reads.ts'
@@ -488,6 +489,23 @@ describe('answers', () => {
     await client.write(message).until(expected)
     expect(client.text).toMatch(expected)
     await waitFor('the end', () => bench.seen[0]!.events.includes('sent'))
+  })
+
+  test('trailers with a line break cut the answer, which has no end', async () => {
+    const bench = await startBench((recorder) => {
+      const { exchange } = recorder
+      exchange.sendHead(200, new Headers(['trailer', 'x']), UNKNOWN_LENGTH, false)
+      recorder.onBody = () => exchange.sendEnd(new Headers(['x', 'a\r\nb: c']))
+      exchange.sendBody(Buffer.from('abc'))
+    })
+    const client = await bench.client()
+    const before = invariants.violations
+    const post = 'POST /p HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\n\r\n'
+    await client.write(post).until('3\r\nabc\r\n')
+    await client.write('x').untilEnd()
+    expect(client.text).toMatch(/\r\n\r\n3\r\nabc\r\n$/)
+    expect(invariants.violations).toBe(before + 1)
+    expect(bench.seen[0]!.events.at(-1)).toBe('abort:protocol-error')
   })
 
   test('HTTP/1.0, when accepted, gets a body that ends with the connection', async () => {

@@ -141,7 +141,7 @@ export class ServerExchange implements DownstreamExchange {
       this.connection.kill('protocol-error')
       return
     }
-    if (this.#mode === CHUNKED) this.#writer.text(this.#lastChunk(trailers))
+    if (this.#mode === CHUNKED && !this.#writeLastChunk(trailers)) return
     this.#complete()
   }
 
@@ -216,11 +216,20 @@ export class ServerExchange implements DownstreamExchange {
     return 'transfer-encoding: chunked\r\n'
   }
 
-  /** Trailers go to clients that asked for them, or were told of them by a Trailer field. */
-  #lastChunk(trailers: Headers | null): string {
+  /**
+   * Trailers go to clients that asked for them, or were told of them by a Trailer field. False: the
+   * last check refused them, and the answer is cut.
+   */
+  #writeLastChunk(trailers: Headers | null): boolean {
     const wanted = this.#wantsTrailers || this.#headers!.has('trailer')
-    if (trailers === null || !wanted) return '0\r\n\r\n'
-    return `0\r\n${writeFields(trailers) ?? ''}\r\n`
+    if (trailers === null || !wanted) {
+      this.#writer.text('0\r\n\r\n')
+      return true
+    }
+    const fields = writeFields(trailers)
+    if (fields === null) this.connection.kill('protocol-error')
+    else this.#writer.text(`0\r\n${fields}\r\n`)
+    return fields !== null
   }
 
   #complete(): void {

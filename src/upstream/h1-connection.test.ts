@@ -312,6 +312,27 @@ describe('requests', () => {
     expect(bench.received()).toBe('')
     expect(bench.owner).toMatchObject({ idle: 0, closed: 1 })
   })
+
+  test.each<[string, Headers]>([
+    ['a line break in a value', new Headers(['x', 'a\r\nb: c'])],
+    ['a low byte that becomes LF', new Headers(['x', '\u010a'])],
+    ['a framing field', new Headers(['x', '1', 'transfer-encoding', 'chunked'])],
+  ])('the last check refuses trailers with %s, and the request has no end', async (_name, bad) => {
+    const bench = await startBench(() => {})
+    const before = invariants.violations
+    const attempt = bench.start({ method: 'POST', bodyLength: UNKNOWN_LENGTH }, (it) => {
+      it.onReady = (stream) => void stream.sendBody(Buffer.from('hello'))
+    })
+    await waitFor('the body', () => bench.received().endsWith('hello\r\n'))
+    attempt.stream!.sendEnd(bad)
+    expect(attempt.events).toEqual(['ready'])
+    await finished(attempt)
+    expect(attempt.failure).toMatchObject({ status: 500, retryable: 'no' })
+    expect(attempt.counts).toEqual(['start', 'failure:protocol-error', 'end'])
+    expect(invariants.violations).toBe(before + 1)
+    expect(bench.received()).toMatch(/hello\r\n$/)
+    expect(bench.owner).toMatchObject({ idle: 0, closed: 1 })
+  })
 })
 
 describe('answers', () => {

@@ -275,11 +275,13 @@ export class H1Connection implements ChunkReader, Ticked {
   #writeHead(stream: H1Stream): boolean {
     const head = writeRequestHead(stream.request)
     if (head !== null) this.#writer.text(head)
-    else
-      process.nextTick(() => {
-        if (this.#stream === stream) this.#fail(refusedRequest())
-      })
+    else process.nextTick(() => this.refuse(stream))
     return head !== null
+  }
+
+  /** The last check refused a part of this request. Not from within a call of who sends it. */
+  refuse(stream: H1Stream): void {
+    if (this.#stream === stream) this.#fail(refusedRequest())
   }
 
   flush(): void {

@@ -84,8 +84,10 @@ export class H1Stream implements UpstreamStream {
     }
     this.requestEnded = true
     if (this.#remaining === UNKNOWN_LENGTH) {
-      const fields = trailers === null ? '' : (writeFields(trailers) ?? '')
-      this.#writer.text(`0\r\n${fields}\r\n`)
+      const fields = trailers === null ? '' : writeFields(trailers)
+      // Without its last chunk the backend cannot take the request for a whole one.
+      if (fields === null) process.nextTick(() => this.#connection.refuse(this))
+      else this.#writer.text(`0\r\n${fields}\r\n`)
     }
     this.#connection.schedule()
   }
