@@ -5,8 +5,20 @@ export interface ReadRequest {
   /** `name: value`, name lower-case, value trimmed, in the order they came. */
   readonly fields: readonly string[]
   readonly body: string
+  /** As `fields`; what stood behind the last chunk. */
+  readonly trailers: readonly string[]
   /** False when the bytes end within it. */
   readonly complete: boolean
+}
+
+/** What is there of a request whose head is not. */
+const BEGUN: ReadRequest = {
+  method: '',
+  target: '',
+  fields: [],
+  body: '',
+  trailers: [],
+  complete: false,
 }
 
 /** All requests that a reader finds in the bytes of one connection (as latin1 text). */
@@ -29,7 +41,7 @@ export function readStrictly(text: string, start = 0): Reading & { readonly end:
   while (at < text.length) {
     const headEnd = text.indexOf('\r\n\r\n', at)
     if (headEnd === -1) {
-      requests.push({ method: '', target: '', fields: [], body: '', complete: false })
+      requests.push(BEGUN)
       break
     }
     const [first = '', ...lines] = text.slice(at, headEnd).split('\r\n')
@@ -55,6 +67,7 @@ export function readStrictly(text: string, start = 0): Reading & { readonly end:
 
 interface ReadBody {
   readonly body: string
+  readonly trailers: readonly string[]
   readonly complete: boolean
   readonly end: number
 }
@@ -74,7 +87,7 @@ function strictFraming(fields: readonly string[]): number | string {
 
 function counted(text: string, start: number, length: number): ReadBody {
   const end = Math.min(text.length, start + length)
-  return { body: text.slice(start, end), complete: end === start + length, end }
+  return { body: text.slice(start, end), trailers: [], complete: end === start + length, end }
 }
 
 /** Chunks without extensions, trailers of plain field lines; null when malformed. */
@@ -83,26 +96,29 @@ function strictChunks(text: string, start: number): ReadBody | null {
   let at = start
   for (;;) {
     const lineEnd = text.indexOf('\r\n', at)
-    if (lineEnd === -1) return { body, complete: false, end: text.length }
+    if (lineEnd === -1) return { body, trailers: [], complete: false, end: text.length }
     const line = text.slice(at, lineEnd)
     if (!/^[0-9a-f]{1,8}$/.test(line)) return null
     const size = Number.parseInt(line, 16)
     if (size === 0) return strictTrailers(text, lineEnd + 2, body)
     const end = lineEnd + 2 + size
     body += text.slice(lineEnd + 2, end)
-    if (text.length < end + 2) return { body, complete: false, end: text.length }
+    if (text.length < end + 2) return { body, trailers: [], complete: false, end: text.length }
     if (!text.startsWith('\r\n', end)) return null
     at = end + 2
   }
 }
 
 function strictTrailers(text: string, start: number, body: string): ReadBody | null {
+  const trailers: string[] = []
   let at = start
   for (;;) {
     const lineEnd = text.indexOf('\r\n', at)
-    if (lineEnd === -1) return { body, complete: false, end: text.length }
-    if (lineEnd === at) return { body, complete: true, end: at + 2 }
-    if (!FIELD_LINE.test(text.slice(at, lineEnd))) return null
+    if (lineEnd === -1) return { body, trailers, complete: false, end: text.length }
+    if (lineEnd === at) return { body, trailers, complete: true, end: at + 2 }
+    const field = FIELD_LINE.exec(text.slice(at, lineEnd))
+    if (field === null) return null
+    trailers.push(`${field[1]!.toLowerCase()}: ${field[2]!.trim()}`)
     at = lineEnd + 2
   }
 }
@@ -190,7 +206,7 @@ function readSloppily(text: string, reader: SloppyReader): Reading {
   while (at < text.length) {
     const head = reader.head(text, at)
     if (head === null) {
-      requests.push({ method: '', target: '', fields: [], body: '', complete: false })
+      requests.push(BEGUN)
       break
     }
     const [first = '', ...lines] = head.lines
@@ -199,7 +215,8 @@ function readSloppily(text: string, reader: SloppyReader): Reading {
     const length = reader.framing(fields)
     const body =
       length === -1 ? sloppyChunks(text, head.end, reader) : counted(text, head.end, length)
-    requests.push({ method, target, fields, body: body.body, complete: body.complete })
+    const { trailers, complete } = body
+    requests.push({ method, target, fields, body: body.body, trailers, complete })
     if (!body.complete) break
     at = body.end
   }
@@ -216,20 +233,22 @@ function sloppyChunks(text: string, start: number, reader: SloppyReader): ReadBo
   let at = start
   for (;;) {
     const line = reader.line(text, at)
-    if (line === null) return { body, complete: false, end: text.length }
+    if (line === null) return { body, trailers: [], complete: false, end: text.length }
     const size = reader.chunkSize(line.text)
     at = line.end
     if (!(size > 0)) break
     body += text.slice(at, at + size)
     const end = reader.line(text, at + size)
-    if (end === null) return { body, complete: false, end: text.length }
+    if (end === null) return { body, trailers: [], complete: false, end: text.length }
     at = end.end
   }
+  const trailers: string[] = []
   for (;;) {
     const line = reader.line(text, at)
-    if (line === null) return { body, complete: false, end: text.length }
+    if (line === null) return { body, trailers, complete: false, end: text.length }
     at = line.end
-    if (line.text === '') return { body, complete: true, end: at }
+    if (line.text === '') return { body, trailers, complete: true, end: at }
+    trailers.push(normalField(line.text))
   }
 }
 
@@ -260,8 +279,9 @@ export function readAllWays(text: string): Reading {
 }
 
 function described(request: ReadRequest): string {
-  const { method, target, fields, body, complete } = request
-  return `${method} ${target}\n${fields.join('\n')}\n\n${body}${complete ? '' : ' (cut)'}`
+  const { method, target, fields, body, trailers, complete } = request
+  const end = complete ? '' : ' (cut)'
+  return `${method} ${target}\n${fields.join('\n')}\n\n${body}\n\n${trailers.join('\n')}${end}`
 }
 
 function quoted(text: string): string {

@@ -1,17 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseLimits } from '../../src/cli/limit-flags.ts'
 import { replay, readAnswers } from '../support/wire-client.ts'
 import { isGuarded, OPEN_HOST, WireBench } from '../support/wire-gateway.ts'
 import { corpus } from './corpus/all.ts'
+import { chunks } from './corpus/chunks.ts'
 import type { WireCase } from './corpus/case.ts'
 
-let bench: WireBench
+let dropping: WireBench
+/** Passes trailers of requests on. */
+let forwarding: WireBench
 
 beforeAll(async () => {
-  bench = await WireBench.start()
+  dropping = await WireBench.start()
+  forwarding = await WireBench.start('', { limits: parseLimits(['request-trailers=forward']) })
 })
 
 afterAll(async () => {
-  await bench[Symbol.asyncDispose]()
+  await dropping[Symbol.asyncDispose]()
+  await forwarding[Symbol.asyncDispose]()
 })
 
 /** What the corpus says of cases on a plain port. */
@@ -24,7 +30,14 @@ const byByte: Split = (bytes) => [...bytes]
 /** Behind each CR, so that every CRLF is cut in two. */
 const atLineEnds: Split = (bytes) => bytes.split(/(?<=\r)/)
 
-async function run(wire: WireCase, split: Split, scheme: 'http' | 'https' = 'http') {
+interface Way {
+  readonly scheme?: 'http' | 'https'
+  readonly forwardsTrailers?: boolean
+}
+
+async function run(wire: WireCase, split: Split, way: Way = {}) {
+  const { scheme = 'http', forwardsTrailers = false } = way
+  const bench = forwardsTrailers ? forwarding : dropping
   bench.backend.mark()
   const options =
     scheme === 'http'
@@ -45,6 +58,8 @@ async function run(wire: WireCase, split: Split, scheme: 'http' | 'https' = 'htt
   const complete = requests.filter((request) => request.complete)
   expect(complete.length, 'complete requests at the backend').toBe(expected.forwarded)
   if (expected.begun !== true) expect(requests.length).toBe(complete.length)
+  const trailers = complete.flatMap((request) => request.trailers)
+  expect(trailers).toEqual(forwardsTrailers ? (expected.trailers ?? []) : [])
   const last = complete.at(-1)
   if (expected.target !== undefined) expect(last?.target).toBe(expected.target)
   if (expected.body !== undefined) expect(last?.body).toBe(expected.body)
@@ -73,5 +88,12 @@ describe('byte by byte', () => {
 })
 
 describe('over TLS', () => {
-  test.each(corpus)('$name', (wire) => run(wire, whole, 'https'))
+  test.each(corpus)('$name', (wire) => run(wire, whole, { scheme: 'https' }))
+})
+
+describe.each([
+  ['in one piece', whole],
+  ['cut within every line end', atLineEnds],
+])('where trailers are passed on, %s', (_name, split) => {
+  test.each(chunks)('$name', (wire) => run(wire, split, { forwardsTrailers: true }))
 })

@@ -14,10 +14,12 @@ import {
   END_STREAM,
   frame,
   FrameClient,
+  GOAWAY,
   headFrames,
   HEADERS,
   RST_STREAM,
 } from '../support/h2-frames.ts'
+import { okAnswer, RecordingBackend } from '../support/recording-backend.ts'
 import { routedTo } from '../support/routed.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -42,6 +44,13 @@ const CASES: readonly { name: string; fields: Fields; passes: boolean }[] = [
   { name: 'more bytes than allowed', fields: fieldsOf(31, 2_000), passes: false },
   { name: 'one field of too many bytes', fields: fieldsOf(1, 62_000), passes: false },
   { name: 'many times the bytes', fields: fieldsOf(90, 10_000), passes: false },
+]
+
+const POST: Fields = [
+  [':method', 'POST'],
+  [':scheme', 'http'],
+  [':authority', 'app.test'],
+  [':path', '/'],
 ]
 
 const ROOMY = { maxHeaderListPairs: 1_000, settings: { maxHeaderListSize: 1 << 20 } }
@@ -79,15 +88,7 @@ describe('of requests', () => {
   test.each(CASES)('$name', async ({ fields, passes }) => {
     seen.length = 0
     const client = await FrameClient.open(gw.port(80))
-    client.send(
-      head(1, [
-        [':method', 'POST'],
-        [':scheme', 'http'],
-        [':authority', 'app.test'],
-        [':path', '/'],
-      ]),
-      frame(DATA, 0, 1, Buffer.from('body')),
-    )
+    client.send(head(1, POST), frame(DATA, 0, 1, Buffer.from('body')))
     await waitFor('the request to be under way', () => gw.gateway.activeExchanges === 1)
     client.send(...headFrames(1, fields, END_STREAM))
     await waitFor('the upstream to see its end', () => seen.length === 1)
@@ -99,6 +100,60 @@ describe('of requests', () => {
     if (passes) expect(client.closed).toBe(false)
     client.socket.destroy()
     await waitFor('nothing to be left', () => gw.gateway.activeExchanges === 0)
+  })
+})
+
+/** What HTTP/1.1 backends see of the trailers of HTTP/2 requests, which are always passed on. */
+describe('of requests, towards HTTP/1.1', () => {
+  let backend: RecordingBackend
+  let gw: TestGateway
+
+  beforeAll(async () => {
+    backend = await RecordingBackend.start(() => okAnswer('thanks'))
+    gw = await startGateway(routedTo(backend.port), { ports: [80] })
+  })
+  afterAll(async () => {
+    await gw[Symbol.asyncDispose]()
+    await backend[Symbol.asyncDispose]()
+  })
+
+  test.each<[name: string, odd: Fields, passes: boolean]>([
+    ['only what is ordinary', [], true],
+    ['no Authorization', [['authorization', 'Basic eA==']], true],
+    ['no Content-Type', [['content-type', 'text/html']], true],
+    ['no Cookie', [['cookie', 'a=b']], true],
+    ['no Expect', [['expect', '100-continue']], true],
+    ['no Forwarded', [['forwarded', 'for=1.1.1.1']], true],
+    ['no Host', [['host', 'locked.test']], true],
+    ['no Via', [['via', '1.1 me']], true],
+    ['no X-Envoy-External-Address', [['x-envoy-external-address', '1.1.1.1']], true],
+    ['no X-Forwarded-For', [['x-forwarded-for', '1.1.1.1']], true],
+    ['no X-Request-Id', [['x-request-id', 'mine']], true],
+    ['nothing with a Content-Length that is not its own', [['content-length', '100']], false],
+    ['nothing with an underscore twin', [['x_forwarded_for', '1.1.1.1']], false],
+    ['nothing with __proto__', [['__proto__', 'a']], false],
+    ['nothing with Transfer-Encoding', [['transfer-encoding', 'chunked']], false],
+    ['nothing with Connection', [['connection', 'close']], false],
+    ['nothing with a pseudo field', [[':path', '/admin']], false],
+  ])('%s', async (_name, odd, passes) => {
+    backend.mark()
+    const client = await FrameClient.open(gw.port(80))
+    client.send(
+      head(1, POST),
+      frame(DATA, 0, 1, Buffer.from('body')),
+      ...headFrames(1, [['x-sum', '7'], ...odd], END_STREAM),
+    )
+    await client.until(
+      'the answer, or what stands for one',
+      () => client.closed || [HEADERS, RST_STREAM, GOAWAY].some((type) => client.find(type)),
+    )
+    client.socket.destroy()
+    await waitFor('nothing to be left', () => gw.gateway.activeExchanges === 0)
+    const complete = backend.taken().filter((request) => request.complete)
+    expect(backend.findings).toEqual([])
+    expect(complete.map(({ body, trailers }) => ({ body, trailers }))).toEqual(
+      passes ? [{ body: 'body', trailers: ['x-sum: 7'] }] : [],
+    )
   })
 })
 

@@ -11,6 +11,8 @@ export interface Expectation {
   /** About the last request that reached a backend. */
   readonly target?: string
   readonly body?: string
+  /** All trailers (`name: value`) where request-trailers is `forward`; default none. */
+  readonly trailers?: readonly string[]
   /** Field lines (`name: value`) that must, or names that must not, be there. */
   readonly has?: readonly string[]
   readonly lacks?: readonly string[]

@@ -92,22 +92,37 @@ const EXTENSIONS: readonly (readonly [string, string])[] = [
   ['a request', ';GET /admin HTTP/1.1'],
 ]
 
-/** Trailers that must change nothing. */
-const TRAILERS: readonly (readonly [string, string])[] = [
-  ['an ordinary one', 'X-Sum: 1'],
+const HUNDRED = Array.from({ length: 100 }, (_, i) => `x-${i}: ${i}`)
+
+/** Trailers that must change nothing, and what of them passes where trailers do. */
+const TRAILERS: readonly (readonly [name: string, trailers: string, pass?: readonly string[]])[] = [
+  ['an ordinary one', 'X-Sum: 1', ['x-sum: 1']],
   ['Content-Length', 'Content-Length: 100'],
   ['Transfer-Encoding', 'Transfer-Encoding: identity'],
   ['Host', 'Host: locked.test'],
   ['X-Forwarded-For', 'X-Forwarded-For: 1.1.1.1'],
   ['X-Forwarded-Proto', 'X-Forwarded-Proto: gopher'],
+  ['X-Forwarded-Client-Cert', 'X-Forwarded-Client-Cert: By=me'],
+  ['X-Envoy-External-Address', 'X-Envoy-External-Address: 1.1.1.1'],
+  ['X-Request-Id', 'X-Request-Id: mine'],
+  ['X-Real-IP', 'X-Real-IP: 1.1.1.1'],
+  ['Forwarded', 'Forwarded: for=1.1.1.1'],
+  ['Via', 'Via: 1.1 me'],
   ['Connection', 'Connection: close'],
+  ['Keep-Alive', 'Keep-Alive: timeout=0'],
+  ['TE', 'TE: trailers'],
+  ['Expect', 'Expect: 100-continue'],
   ['Authorization', 'Authorization: Basic eA=='],
+  ['two Authorizations', 'Authorization: Basic eA==\r\nAuthorization: Basic eQ=='],
+  ['Proxy-Authorization', 'Proxy-Authorization: Basic eA=='],
   ['Cookie', 'Cookie: a=b'],
+  ['Content-Type', 'Content-Type: text/html'],
   ['Trailer', 'Trailer: x'],
   ['Upgrade', 'Upgrade: websocket'],
-  ['constructor', 'constructor: a'],
-  ['the same twice', 'X-Sum: 1\r\nX-Sum: 2'],
-  ['a hundred', Array.from({ length: 100 }, (_, i) => `x-${i}: ${i}`).join('\r\n')],
+  ['constructor', 'constructor: a', ['constructor: a']],
+  ['an odd one in the middle', 'X-A: 1\r\nHost: b\r\nX-B: 2', ['x-a: 1', 'x-b: 2']],
+  ['the same twice', 'X-Sum: 1\r\nX-Sum: 2', ['x-sum: 1', 'x-sum: 2']],
+  ['a hundred', HUNDRED.join('\r\n'), HUNDRED],
 ]
 
 const BAD_TRAILERS: readonly (readonly [string, string])[] = [
@@ -166,10 +181,10 @@ export const chunks: readonly WireCase[] = [
     ]),
   ),
   ...table(
-    TRAILERS.map(([name, trailer]) => [
+    TRAILERS.map(([name, trailer, trailers = []]) => [
       `trailer ${name}`,
       chunked(`5\r\nhello\r\n0\r\n${trailer}\r\n\r\n`),
-      passes({ body: 'hello', has: ['host: shop.test', 'x-forwarded-for: 127.0.0.1'] }),
+      passes({ body: 'hello', trailers, has: ['host: shop.test', 'x-forwarded-for: 127.0.0.1'] }),
     ]),
   ),
   ...table(
@@ -198,7 +213,12 @@ export const chunks: readonly WireCase[] = [
     [
       'a request behind trailers',
       chunked(`0\r\nX-Sum: 1\r\n\r\n${SMUGGLED}`),
-      answered([200, 403], 1),
+      { ...answered([200, 403], 1), trailers: ['x-sum: 1'] },
+    ],
+    [
+      'trailers that Connection names',
+      post([...CHUNKED, 'Connection: X-Hop'], '0\r\nX-Hop: 1\r\nX-Sum: 1\r\n\r\n'),
+      passes({ trailers: ['x-sum: 1'] }),
     ],
     ['a request where the trailers are', chunked(`0\r\n${SMUGGLED}`), brokenBody(400)],
     ['trailers that never end', chunked('0\r\nX-Sum: 1\r\n'), UNFINISHED],
