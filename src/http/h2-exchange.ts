@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { appendFields, fieldObject, receivedTrailers, type H2FieldObject } from './h2-fields.ts'
+import { H2Wait } from './h2-line.ts'
 import { H2Outflow, type H2OutflowOwner } from './h2-outflow.ts'
 import { cancelStream, failStream, isViolation } from './h2-reset.ts'
 import type { H2Session } from './h2-session.ts'
@@ -44,6 +45,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
   #trailersOpen: boolean
   #trailers: H2FieldObject | null
   #outflow: H2Outflow | null
+  #wait: H2Wait | null
   /** No callback and no effect any more. */
   #over: boolean
 
@@ -66,6 +68,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.#trailersOpen = false
     this.#trailers = null
     this.#outflow = null
+    this.#wait = null
     this.#over = false
     const owned = stream as OwnedStream
     owned[exchangeOf] = this
@@ -202,8 +205,11 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     }
     const silentMs = nowMs - this.#progressAtMs
     if (this.#stream.writableLength > 0 || this.#answerEnded) {
-      const waitedMs = Math.min(silentMs, nowMs - connection.lineMovedAtMs)
-      if (waitedMs > settings.writeStallTimeoutMs) this.#stall()
+      // A whole answer may be one long write; one in pieces shows when a piece has left.
+      const isIdle = !this.#answerEnded && silentMs > settings.streamIdleTimeoutMs
+      this.#wait ??= new H2Wait()
+      const heldMs = this.#wait.heldMs(connection.line, this.#progressAtMs, nowMs)
+      if (isIdle || heldMs > settings.writeStallTimeoutMs) this.#stall()
       return
     }
     const owesRequest = !this.headSent && !this.#requestEnded && !this.#requestPaused
@@ -213,6 +219,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
 
   onOutflowProgress(): void {
     this.#progressAtMs = this.connection.nowMs
+    this.connection.line.roundAtMs = this.#progressAtMs
   }
 
   onOutflowDrain(): void {

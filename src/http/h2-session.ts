@@ -9,13 +9,13 @@ import type { Socket } from 'node:net'
 import { Roster } from '../base/roster.ts'
 import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
 import { H2Exchange } from './h2-exchange.ts'
+import { H2Line } from './h2-line.ts'
 import { buildH2Request } from './h2-request.ts'
 import { isViolation } from './h2-reset.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
 import { isVolatile } from './socket-reads.ts'
 import type { H2Settings } from './h2-settings.ts'
 import { Refusal } from './refusal.ts'
-import { deliveredBytes, waitingBytes } from './socket-progress.ts'
 
 /** What a session needs from its server. */
 export interface H2SessionOwner {
@@ -57,11 +57,7 @@ export class H2Session extends AcceptedPeer {
   rosterPlace = -1
   readonly settings: H2Settings
   readonly exchanges: Roster<H2Exchange>
-  /**
-   * When the client last took bytes while more waited in the socket: then its line is slow, and a
-   * stream that waits its turn is not stalled by a window the client keeps shut.
-   */
-  lineMovedAtMs: number
+  readonly line: H2Line
 
   readonly #owner: H2SessionOwner
   readonly #socket: Socket
@@ -73,7 +69,6 @@ export class H2Session extends AcceptedPeer {
   #idleSinceMs: number
   #heardAtMs: number
   #bytesRead: number
-  #deliveredBytes: number
   #pingSentAtMs: number
   #headSinceMs: number
   #lastStreamId: number
@@ -85,18 +80,17 @@ export class H2Session extends AcceptedPeer {
     super(socket, context, accepted.peer ?? null)
     this.settings = owner.settings
     this.exchanges = new Roster()
+    this.line = new H2Line(socket)
     this.#owner = owner
     this.#socket = socket
     this.#budget = new H2ResetBudget(owner.settings, performance.now(), owner.budgetShare(this))
     this.#onPong = this.#takePong.bind(this)
     const now = owner.nowMs
-    this.lineMovedAtMs = 0
     this.#openedAtMs = now
     this.#tooOldAtMs = now + owner.settings.maxAgeMs * (LEAST_AGE + (1 - LEAST_AGE) * Math.random())
     this.#idleSinceMs = now
     this.#heardAtMs = now
     this.#bytesRead = 0
-    this.#deliveredBytes = 0
     this.#pingSentAtMs = 0
     this.#headSinceMs = 0
     this.#lastStreamId = 0
@@ -141,7 +135,7 @@ export class H2Session extends AcceptedPeer {
 
   /** Fires timers of the session and of its streams. */
   checkTimers(nowMs: number): void {
-    if (this.exchanges.size > 0) this.#watchLine(nowMs)
+    if (this.exchanges.size > 0) this.line.watch(nowMs)
     for (const exchange of this.exchanges) exchange.checkTimers(nowMs)
     if (this.#session.destroyed) this.#checkLinger(nowMs)
     else if (this.#closingSinceMs !== 0) this.#checkClosing(nowMs)
@@ -232,13 +226,6 @@ export class H2Session extends AcceptedPeer {
   #takeClose(): void {
     this.#session.destroy()
     this.#owner.onSessionClose(this)
-  }
-
-  #watchLine(nowMs: number): void {
-    const delivered = deliveredBytes(this.#socket)
-    if (delivered === this.#deliveredBytes) return
-    this.#deliveredBytes = delivered
-    if (waitingBytes(this.#socket) > 0) this.lineMovedAtMs = nowMs
   }
 
   #checkOpen(nowMs: number): void {
