@@ -7,9 +7,23 @@ import { cell } from './markdown.ts'
 
 export const LIMITS_PATH = new URL('../docs/limits.md', import.meta.url)
 
+/** What stands below the table of a chapter. */
+const NOTES: Readonly<Record<string, string>> = {
+  'HTTP/2 from clients': `
+nghttp2, which reads the frames, ends a connection by itself after 10,000 PRIORITY, PRIORITY_UPDATE or
+unknown frames (330 a second more), when more than 1,000 answers to PING and SETTINGS wait to be
+sent, and after as many frames that break a rule as \`h2-server-resets\` says, empty DATA frames
+among them. WINDOW_UPDATE frames have no limit: Node shows none of them, and one costs no more than
+to read it. Measured: 2.4 ns of CPU for each byte of them, where a body in frames of 100 bytes takes
+5.2 ns.
+`,
+}
+
 /** docs/limits.md */
 export function renderLimits(): string {
-  const chapters = LIMIT_CHAPTERS.map(([title, rows]) => `## ${title}\n\n${renderTable(rows)}`)
+  const chapters = LIMIT_CHAPTERS.map(
+    ([title, rows]) => `## ${title}\n\n${renderTable(rows)}${NOTES[title] ?? ''}`,
+  )
   return `# Limits and timers
 
 Every limit of the wire has a name. \`tidegate run --limit NAME=VALUE\` sets one; the flag may be

@@ -56,6 +56,8 @@ test('without settings those of an edge stand, stricter than EDGE where that bre
       clientResetBurst: 1_000,
       serverResetLimit: 100,
       serverResetWindowMs: 10_000,
+      controlFramesPerSecond: 200,
+      controlFrameBurst: 1_000,
     },
     maxConnectionsPerListener: Infinity,
     maxConnections: null,

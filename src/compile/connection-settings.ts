@@ -79,6 +79,8 @@ function http2Settings(limits: LimitValues): Http2Settings {
     clientResetBurst: limits.number('h2-client-reset-burst'),
     serverResetLimit: limits.number('h2-server-resets'),
     serverResetWindowMs: limits.number('h2-server-reset-window'),
+    controlFramesPerSecond: limits.number('h2-control-frames-per-second'),
+    controlFrameBurst: limits.number('h2-control-frame-burst'),
   }
 }
 

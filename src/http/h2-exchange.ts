@@ -219,7 +219,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
 
   onOutflowProgress(): void {
     this.#progressAtMs = this.connection.nowMs
-    this.connection.line.roundAtMs = this.#progressAtMs
+    this.connection.noteBodySent()
   }
 
   onOutflowDrain(): void {

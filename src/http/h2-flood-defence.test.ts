@@ -2,6 +2,8 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { H2EngineFixture } from '../../test/support/h2-engine.ts'
 import {
+  ACK,
+  DATA,
   END_HEADERS,
   END_STREAM,
   frame,
@@ -10,6 +12,7 @@ import {
   GOAWAY,
   headerBlock,
   HEADERS,
+  PING,
   PREFACE,
   readFrames,
   resetStreams,
@@ -17,9 +20,12 @@ import {
   SETTINGS,
 } from '../../test/support/h2-frames.ts'
 import { waitFor } from '../../test/support/wait.ts'
+import { Headers } from './headers.ts'
+import { UNKNOWN_LENGTH } from './request.ts'
 
 const ENHANCE_YOUR_CALM = 11
 const BLOCK = headerBlock(GET_FIELDS)
+const PING_FRAME = frame(PING, 0, 0, Buffer.alloc(8))
 
 function isCalmed(frames: readonly SeenFrame[]): boolean {
   const goaway = frames.find(({ type }) => type === GOAWAY)
@@ -70,4 +76,45 @@ test('who comes back after a flood has a smaller budget each time', async () => 
     await waitFor('no session', () => fixture.engine.sessionCount === 0)
   }
   expect(outcomes).toEqual([true, true, true])
+})
+
+test.each([
+  ['PING', PING, PING_FRAME],
+  ['SETTINGS', SETTINGS, frame(SETTINGS, 0, 0, Buffer.alloc(0))],
+])(
+  'a %s flood ends the session although the client reads every answer',
+  async (_name, type, one) => {
+    await using fixture = await H2EngineFixture.start()
+    const client = await FrameClient.open(fixture.port)
+    const answers = (): number =>
+      client.frames.filter((seen) => seen.type === type && seen.flags === ACK).length
+    let sent = 0
+    for (; sent < 10_000 && !client.closed; sent += 100) {
+      client.send(...Array.from({ length: 100 }, () => one))
+      await client.until('the answers', () => client.closed || answers() >= sent + 100)
+    }
+    expect(isCalmed(client.frames)).toBe(true)
+    expect(sent).toBeGreaterThanOrEqual(1_000)
+    await waitFor('no session', () => fixture.engine.sessionCount === 0)
+  },
+)
+
+test('a PING for every piece of a body is what gRPC clients send', async () => {
+  await using fixture = await H2EngineFixture.start(
+    (handler) => handler.exchange.sendHead(200, new Headers(), UNKNOWN_LENGTH, false),
+    { controlFramesPerSecond: 1, controlFrameBurst: 5 },
+  )
+  const client = await FrameClient.open(fixture.port)
+  client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, BLOCK))
+  const { exchange } = await fixture.exchange()
+  const count = (type: number, flags: number): number =>
+    client.frames.filter((seen) => seen.type === type && seen.flags === flags).length
+  for (let pieces = 1; pieces <= 30; pieces++) {
+    exchange.sendBody(Buffer.from('piece'))
+    await client.until('the piece', () => count(DATA, 0) === pieces)
+    client.send(PING_FRAME)
+    await client.until('the answer', () => client.closed || count(PING, ACK) === pieces)
+  }
+  expect(client.find(GOAWAY)).toBeUndefined()
+  client.socket.destroy()
 })

@@ -1,4 +1,4 @@
-/** How long a client whose session was ended for its resets is trusted less. */
+/** How long a client whose session was ended for a flood is trusted less. */
 export const FLOOD_MEMORY_MS = 10_000
 /** Clients remembered at a time; the longest forgotten first. */
 export const MAX_CLIENTS = 4_096
@@ -11,10 +11,10 @@ interface Flooder {
 }
 
 /**
- * Clients whose HTTP/2 sessions were ended for stream resets. A session has its own budget of
- * resets, so who comes back at once would have a new one every time: each session ended halves what
- * the next ones of that client get, until it has kept quiet for a while. Others behind the same
- * address keep enough for what browsers do.
+ * Clients whose HTTP/2 sessions were ended for floods. A session has its own budgets, so who comes
+ * back at once would have new ones every time: each session ended halves what the next ones of that
+ * client get, until it has kept quiet for a while. Others behind the same address keep enough for
+ * what browsers do.
  */
 export class H2FloodMemory {
   readonly #flooders = new Map<string, Flooder>()

@@ -81,7 +81,7 @@ export function unseenLimit(limits: { readonly clientResetBurst: number }, share
   return Math.ceil(shareOf(limits.clientResetBurst, share, LEAST_BURST) * UNSEEN_PART)
 }
 
-/** Limits that are lower than the least are kept as they are. */
-function shareOf(limit: number, share: number, least: number): number {
+/** So much of a limit, but not less than the least; a limit lower than that is kept as it is. */
+export function shareOf(limit: number, share: number, least: number): number {
   return Math.max(Math.min(limit, least), Math.floor(limit * share))
 }

@@ -8,6 +8,7 @@ import {
 import type { Socket } from 'node:net'
 import { Roster } from '../base/roster.ts'
 import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
+import { H2ControlBudget } from './h2-control-budget.ts'
 import { H2Exchange } from './h2-exchange.ts'
 import { H2Line } from './h2-line.ts'
 import { buildH2Request } from './h2-request.ts'
@@ -26,9 +27,9 @@ export interface H2SessionOwner {
   readonly draining: boolean
   /** Another number in every turn of the event loop in which streams came. */
   readonly turn: number
-  /** Part of the usual reset budgets that this client's new session gets. */
+  /** Part of the usual budgets that this client's new session gets. */
   budgetShare(session: H2Session): number
-  /** The session is ended because of its resets. */
+  /** The session is ended because of its resets or control frames. */
   onFlood(session: H2Session): void
   /** Offers the exchange to the proxy in the next turn of the event loop. */
   announce(exchange: H2Exchange): void
@@ -63,6 +64,7 @@ export class H2Session extends AcceptedPeer {
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
   readonly #budget: H2ResetBudget
+  readonly #controlBudget: H2ControlBudget
   readonly #onPong: () => void
   readonly #openedAtMs: number
   readonly #tooOldAtMs: number
@@ -83,7 +85,9 @@ export class H2Session extends AcceptedPeer {
     this.line = new H2Line(socket)
     this.#owner = owner
     this.#socket = socket
-    this.#budget = new H2ResetBudget(owner.settings, performance.now(), owner.budgetShare(this))
+    const share = owner.budgetShare(this)
+    this.#budget = new H2ResetBudget(owner.settings, performance.now(), share)
+    this.#controlBudget = new H2ControlBudget(owner.settings, performance.now(), share)
     this.#onPong = this.#takePong.bind(this)
     const now = owner.nowMs
     this.#openedAtMs = now
@@ -128,6 +132,12 @@ export class H2Session extends AcceptedPeer {
     if (exchange.announced) this.#owner.onExchangeEnd()
   }
 
+  /** A piece of a body left. */
+  noteBodySent(): void {
+    this.line.roundAtMs = this.nowMs
+    this.#controlBudget.earn()
+  }
+
   /** Counts a stream that the client's conduct made us reset. */
   countProvokedReset(): void {
     if (!this.#budget.spendProvokedReset(performance.now())) this.#calm()
@@ -145,7 +155,8 @@ export class H2Session extends AcceptedPeer {
   #listen(): void {
     const session = this.#session
     session.on('stream', this.#takeStream.bind(this))
-    session.once('remoteSettings', this.#confirm.bind(this))
+    session.on('remoteSettings', this.#takeSettings.bind(this))
+    session.on('ping', this.#countControlFrame.bind(this))
     session.once('goaway', this.#takeGoaway.bind(this))
     session.on('error', ignore)
     session.on('frameError', ignore)
@@ -207,11 +218,17 @@ export class H2Session extends AcceptedPeer {
   #calm(): void {
     if (this.#session.destroyed) return
     this.#owner.onFlood(this)
-    this.#session.destroy(new Error('too many stream resets'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    this.#session.destroy(new Error('flood'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
-  #confirm(): void {
+  #takeSettings(): void {
     this.#confirmed = true
+    this.#countControlFrame()
+  }
+
+  /** PING and SETTINGS: of the frames outside of streams, node:http2 tells of these alone. */
+  #countControlFrame(): void {
+    if (!this.#controlBudget.spend(performance.now())) this.#calm()
   }
 
   #takePong(): void {

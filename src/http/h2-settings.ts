@@ -48,6 +48,9 @@ export class H2Settings {
   /** Streams the client made us reset within `serverResetWindowMs` (CVE-2025-8671). */
   readonly serverResetLimit: number
   readonly serverResetWindowMs: number
+  /** PING and SETTINGS frames from the client: sustained rate. A piece of body sent allows one more. */
+  readonly controlFramesPerSecond: number
+  readonly controlFrameBurst: number
   readonly paths: PathRules
   readonly underscoreNames: UnderscoreNames
   /** Accept plain CONNECT (RFC 9113 8.5); refused with 405 otherwise. */
@@ -75,6 +78,8 @@ export class H2Settings {
     this.clientResetBurst = settings.clientResetBurst ?? 1_000
     this.serverResetLimit = settings.serverResetLimit ?? 100
     this.serverResetWindowMs = settings.serverResetWindowMs ?? 10_000
+    this.controlFramesPerSecond = settings.controlFramesPerSecond ?? 200
+    this.controlFrameBurst = settings.controlFrameBurst ?? 1_000
     this.paths = settings.paths ?? BASE_PATH_RULES
     this.underscoreNames = settings.underscoreNames ?? 'reject'
     this.allowConnect = settings.allowConnect ?? false

@@ -141,7 +141,7 @@ export const FIXED_LIMITS: readonly FixedLimit[] = [
   fixed(
     'h2-flood-memory',
     durationText(FLOOD_MEMORY_MS),
-    'How long a client whose HTTP/2 connection was ended for its resets has smaller budgets.',
+    'How long a client whose HTTP/2 connection was ended for a flood has smaller budgets.',
   ),
   fixed('h2-flood-memory-clients', MAX_CLIENTS, 'Clients remembered for that at one time.'),
   fixed(

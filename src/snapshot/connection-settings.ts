@@ -23,6 +23,9 @@ export interface Http2Settings {
   /** Streams the client made us reset within the window (CVE-2025-8671). */
   readonly serverResetLimit: number
   readonly serverResetWindowMs: number
+  /** PING and SETTINGS frames from the client: sustained rate and burst. */
+  readonly controlFramesPerSecond: number
+  readonly controlFrameBurst: number
 }
 
 /** What a client of the egress proxy may do with tunnels. */

@@ -133,6 +133,14 @@ export const FLOODS: Readonly<Record<string, Flood>> = {
     blocks: 500,
     block: () => many(PER_BLOCK, () => frame(SETTINGS, ACK, 0, EMPTY)),
   }),
+  'read SETTINGS': flood({
+    blocks: 500,
+    block: () => many(PER_BLOCK, () => frame(SETTINGS, 0, 0, EMPTY)),
+  }),
+  'read PING': flood({
+    blocks: 500,
+    block: () => many(PER_BLOCK, () => frame(PING, 0, 0, Buffer.alloc(8))),
+  }),
   'unread PING': flood({
     blocks: 500,
     block: () => many(PER_BLOCK, () => frame(PING, 0, 0, Buffer.alloc(8))),

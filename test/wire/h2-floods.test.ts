@@ -32,6 +32,12 @@ const FATAL: ReadonlySet<string> = new Set([
   'provoked resets',
   'CONTINUATION',
   'empty CONTINUATION',
+  'empty DATA',
+  'read SETTINGS',
+  'SETTINGS acknowledgements',
+  'read PING',
+  'PRIORITY',
+  'unknown frames',
 ])
 
 const CONNECTIONS = 3

@@ -10,6 +10,7 @@ const HEAD_RANGE = { least: KIB, most: MIB }
 const FIELDS_RANGE = { least: 1, most: 10_000 }
 const PING_RANGE = { least: 100 }
 const RESET_RANGE = { least: 1, most: 1_000_000 }
+const CONTROL_FRAME_RANGE = { least: 1, most: 1_000_000 }
 const NEVER = { unlimited: true }
 
 const connections = {
@@ -156,6 +157,12 @@ const http2 = {
   'h2-server-reset-window': duration(10_000, 'The time h2-server-resets counts.', {
     most: HOUR_MS,
   }),
+  'h2-control-frames-per-second': count(
+    200,
+    'PING and SETTINGS frames a client may send, sustained. Each piece of a body that is sent to it allows one more: gRPC clients measure the line with them.',
+    CONTROL_FRAME_RANGE,
+  ),
+  'h2-control-frame-burst': count(1_000, 'The same, at once.', CONTROL_FRAME_RANGE),
 }
 
 const upstream = {
