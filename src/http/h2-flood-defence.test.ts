@@ -19,12 +19,17 @@ import {
   type SeenFrame,
   SETTINGS,
 } from '../../test/support/h2-frames.ts'
+import type { RecordingHandler } from '../../test/support/recording-handler.ts'
 import { waitFor } from '../../test/support/wait.ts'
 import { Headers } from './headers.ts'
 import { UNKNOWN_LENGTH } from './request.ts'
 
 const ENHANCE_YOUR_CALM = 11
 const BLOCK = headerBlock(GET_FIELDS)
+function answerEmpty(handler: RecordingHandler): void {
+  handler.exchange.sendWhole(200, new Headers(), '')
+}
+
 const PING_FRAME = frame(PING, 0, 0, Buffer.alloc(8))
 
 function isCalmed(frames: readonly SeenFrame[]): boolean {
@@ -61,6 +66,53 @@ test('a few resets behind the preface are no flood', async () => {
   await client.until('an answer', () => client.find(HEADERS, 201) !== undefined)
   expect(isCalmed(client.frames)).toBe(false)
   client.socket.destroy()
+})
+
+function headOf(stream: number, ...fields: readonly (readonly [string, string])[]): Buffer {
+  const block = Buffer.concat([BLOCK, headerBlock(fields)])
+  return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
+}
+
+// node:http2 resets such streams itself and never tells of them.
+test.each([
+  ['too many fields', 140, 'a'],
+  ['too long a list', 30, 'a'.repeat(250)],
+])('heads with %s soon end the session', async (_name, count, value) => {
+  await using fixture = await H2EngineFixture.start(answerEmpty, {
+    maxHeadBytes: 7_000,
+    serverResetLimit: 20,
+    lingerTimeoutMs: 40,
+  })
+  const bad = Array.from({ length: count }, () => ['cookie', value] as const)
+  const client = await FrameClient.open(fixture.port)
+  await client.until('SETTINGS', () => client.find(SETTINGS) !== undefined)
+  client.send(frame(SETTINGS, ACK, 0, Buffer.alloc(0)))
+  for (let i = 0; i < 20; i++) client.send(headOf(2 * i + 1, ...bad))
+  client.send(headOf(41))
+  await client.until('an answer', () => client.find(HEADERS, 41) !== undefined)
+  client.send(headOf(43, ...bad), headOf(45))
+  await client.until('the end', () => client.closed)
+  expect(isCalmed(client.frames)).toBe(true)
+})
+
+test('stream ids that a client leaves out are no resets', async () => {
+  await using fixture = await H2EngineFixture.start(answerEmpty, { idleTimeoutMs: 60 })
+  const client = await FrameClient.open(fixture.port)
+  client.send(headOf(1_001), headOf(9_001))
+  await client.until('GOAWAY', () => client.find(GOAWAY) !== undefined)
+  expect(isCalmed(client.frames)).toBe(false)
+  client.socket.destroy()
+})
+
+test('a client whose frames break rules too often has a smaller budget when it comes back', async () => {
+  await using fixture = await H2EngineFixture.start()
+  const bad = await FrameClient.open(fixture.port)
+  for (let i = 0; i < 150; i++) bad.send(headOf(2 * i + 1, [':path', '/again']))
+  await bad.until('the end', () => bad.closed)
+  const back = await FrameClient.open(fixture.port)
+  back.send(resetStreams(140))
+  await back.until('GOAWAY', () => back.closed || back.find(GOAWAY) !== undefined)
+  expect(isCalmed(back.frames)).toBe(true)
 })
 
 test('who comes back after a flood has a smaller budget each time', async () => {

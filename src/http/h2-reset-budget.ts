@@ -65,13 +65,13 @@ export class H2ResetBudget {
     return this.#tokens >= 0
   }
 
-  /** Counts a reset that the client's frames forced on us. False when the limit is passed. */
-  spendProvokedReset(nowMs: number): boolean {
+  /** Counts resets that the client's frames forced on us. False when the limit is passed. */
+  spendProvokedReset(nowMs: number, count: number = 1): boolean {
     if (nowMs - this.#windowStartMs >= this.#windowMs) {
       this.#windowStartMs = nowMs
       this.#provoked = 0
     }
-    this.#provoked++
+    this.#provoked += count
     return this.#provoked <= this.#provokedLimit
   }
 }

@@ -19,6 +19,16 @@ export function failStream(stream: Http2Stream): void {
   if (!stream.destroyed) stream.destroy(FAILED)
 }
 
+/** nghttp2's FLOODED (answers that wait) and TOO_MANY_CONTINUATIONS, which node:http2 has no names for. */
+const FLOODED = -904
+const TOO_MANY_CONTINUATIONS = -905
+
+/** The error of a session that node:http2 or nghttp2 ended because of a flood. */
+export function isFloodError({ code, errno }: NodeJS.ErrnoException): boolean {
+  if (code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES') return true
+  return errno === FLOODED || errno === TOO_MANY_CONTINUATIONS
+}
+
 /** Codes that nghttp2 uses when the peer broke a rule. */
 export function isViolation(code: number): boolean {
   switch (code) {

@@ -12,7 +12,7 @@ import { H2ControlBudget } from './h2-control-budget.ts'
 import { H2Exchange } from './h2-exchange.ts'
 import { H2Line } from './h2-line.ts'
 import { buildH2Request } from './h2-request.ts'
-import { isViolation } from './h2-reset.ts'
+import { isFloodError, isViolation } from './h2-reset.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
 import { isVolatile } from './socket-reads.ts'
 import type { H2Settings } from './h2-settings.ts'
@@ -50,6 +50,9 @@ export interface H2AcceptedBytes {
 /** Pseudo fields, and some room above our own limit so that 431 can be said before a reset. */
 const EXTRA_HEADER_PAIRS = 32
 
+/** A frame's head and one octet: what a stream costs its sender at least. */
+const LEAST_STREAM_BYTES = 10
+
 /** A session ends at an age of this part of the limit, or up to all of it. */
 const LEAST_AGE = 0.9
 
@@ -75,6 +78,8 @@ export class H2Session extends AcceptedPeer {
   #headSinceMs: number
   #lastStreamId: number
   #requests: number
+  /** Streams that were reset before anybody told of them. */
+  #untold: number
   #confirmed: boolean
   #closingSinceMs: number
 
@@ -99,6 +104,7 @@ export class H2Session extends AcceptedPeer {
     this.#headSinceMs = 0
     this.#lastStreamId = 0
     this.#requests = 0
+    this.#untold = 0
     this.#confirmed = false
     this.#closingSinceMs = 0
     this.#session = startSession(socket, owner.settings, accepted.firstBytes ?? null)
@@ -138,9 +144,9 @@ export class H2Session extends AcceptedPeer {
     this.#controlBudget.earn()
   }
 
-  /** Counts a stream that the client's conduct made us reset. */
-  countProvokedReset(): void {
-    if (!this.#budget.spendProvokedReset(performance.now())) this.#calm()
+  /** Counts streams that the client's conduct made us reset. */
+  countProvokedReset(count: number = 1): void {
+    if (!this.#budget.spendProvokedReset(performance.now(), count)) this.#calm()
   }
 
   /** Fires timers of the session and of its streams. */
@@ -158,7 +164,7 @@ export class H2Session extends AcceptedPeer {
     session.on('remoteSettings', this.#takeSettings.bind(this))
     session.on('ping', this.#countControlFrame.bind(this))
     session.once('goaway', this.#takeGoaway.bind(this))
-    session.on('error', ignore)
+    session.on('error', this.#takeError.bind(this))
     session.on('frameError', ignore)
     this.#socket.on('error', ignore)
     this.#socket.once('close', this.#takeClose.bind(this))
@@ -231,6 +237,10 @@ export class H2Session extends AcceptedPeer {
     if (!this.#controlBudget.spend(performance.now())) this.#calm()
   }
 
+  #takeError(error: Error): void {
+    if (isFloodError(error)) this.#owner.onFlood(this)
+  }
+
   #takePong(): void {
     this.#heardAtMs = this.nowMs
     this.#pingSentAtMs = 0
@@ -249,10 +259,13 @@ export class H2Session extends AcceptedPeer {
     const settings = this.settings
     const bytesRead = this.#socket.bytesRead
     if (bytesRead !== this.#bytesRead) {
-      this.#bytesRead = bytesRead
+      const begun = this.#session.state.lastProcStreamID ?? 0
       this.#takePong()
-      this.#checkHeadBegun(nowMs)
+      this.#checkHeadBegun(begun, nowMs)
+      this.#countUntold(begun, bytesRead - this.#bytesRead)
+      this.#bytesRead = bytesRead
     }
+    if (this.#session.destroyed) return
     if (this.#headSinceMs !== 0 && nowMs - this.#headSinceMs > settings.headTimeoutMs) {
       this.#headSinceMs = 0
       if (this.exchanges.size === 0) this.#session.destroy()
@@ -268,10 +281,23 @@ export class H2Session extends AcceptedPeer {
    * node:http2 tells nothing of a header block before it is whole, but nghttp2 counts the stream
    * from its first frame: a newer id than the last stream event means that the rest is owed.
    */
-  #checkHeadBegun(nowMs: number): void {
-    const begun = this.#session.state.lastProcStreamID ?? 0
+  #checkHeadBegun(begun: number, nowMs: number): void {
     if (begun <= this.#lastStreamId) this.#headSinceMs = 0
     else if (this.#headSinceMs === 0) this.#headSinceMs = nowMs
+  }
+
+  /**
+   * Streams whose head has too many fields, or is too long, are reset by node:http2 before it tells
+   * of them: what their ids leave open. Ids the client has left out look the same, but cost no bytes.
+   */
+  #countUntold(begun: number, newBytes: number): void {
+    // The newest may still be on its way.
+    const settled = begun > this.#lastStreamId ? begun - 2 : begun
+    const untold = (settled + 1) / 2 - this.#requests
+    if (untold <= this.#untold) return
+    const most = Math.floor(newBytes / LEAST_STREAM_BYTES)
+    this.countProvokedReset(Math.min(untold - this.#untold, most))
+    this.#untold = untold
   }
 
   #checkPing(nowMs: number): void {

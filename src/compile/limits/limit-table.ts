@@ -151,7 +151,7 @@ const http2 = {
   'h2-client-reset-burst': count(1_000, 'The same, at once.', RESET_RANGE),
   'h2-server-resets': count(
     100,
-    'Streams a client may make the gateway reset within h2-server-reset-window (CVE-2025-8671).',
+    'Streams a client may make the gateway reset within h2-server-reset-window, for a head that is too large or for any frame that breaks a rule (CVE-2025-8671). An answer is no reset, 400 and 431 neither.',
     RESET_RANGE,
   ),
   'h2-server-reset-window': duration(10_000, 'The time h2-server-resets counts.', {
