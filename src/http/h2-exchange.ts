@@ -1,9 +1,10 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
-import { appendFields, fieldObject, receivedTrailers, type H2FieldObject } from './h2-fields.ts'
+import { fieldObject, receivedTrailers, type H2FieldObject } from './h2-fields.ts'
 import { H2Wait } from './h2-line.ts'
 import { H2Outflow, type H2OutflowOwner } from './h2-outflow.ts'
 import { cancelStream, failStream, isViolation } from './h2-reset.ts'
+import { isBodiless, responseFields } from './h2-response-fields.ts'
 import type { H2Session } from './h2-session.ts'
 import type { Headers } from './headers.ts'
 import { Refusal } from './refusal.ts'
@@ -346,20 +347,6 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
     this.#over = true
     this.connection.endExchange(this)
   }
-}
-
-/** node:http2 throws for statuses it does not know; what an upstream invents becomes 502. */
-const MAX_STATUS = 599
-
-function responseFields(status: number, headers: Headers): string[] {
-  const list = [':status', status > MAX_STATUS || status < 200 ? '502' : String(status)]
-  appendFields(list, headers)
-  return list
-}
-
-/** node:http2 ends these itself. */
-function isBodiless(status: number): boolean {
-  return status === 204 || status === 205 || status === 304
 }
 
 function stopRequest(stream: ServerHttp2Stream): void {

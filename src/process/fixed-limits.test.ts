@@ -47,7 +47,7 @@ const NOT_LISTED: Readonly<Record<string, string>> = {
   'http/field-lines.ts MAX_KNOWN_NAME': CACHE,
   'http/field-lines.ts MAX_KNOWN_NAMES': CACHE,
   'http/field-lines.ts MAX_KNOWN_VALUE': CACHE,
-  'http/h2-exchange.ts MAX_STATUS': GRAMMAR,
+  'http/h2-response-fields.ts MAX_STATUS': GRAMMAR,
   'http/h2-fields.ts MAX_LENGTH_DIGITS': 'content-length-digits, of HTTP/2',
   'http/h2-flood-memory.ts MAX_HALVINGS': PART,
   'http/h2-server.ts MAX_SWEEP_MS': 'how exact timers of HTTP/2 are',
