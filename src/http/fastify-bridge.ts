@@ -56,7 +56,7 @@ export class FastifyBridge implements AnswerWatcher {
 
   readonly #onRequest: (exchange: DownstreamExchange) => void
   readonly #onPluginAnswer: ((exchange: DownstreamExchange) => void) | null
-  readonly #tellError: (error: unknown) => void
+  readonly #tellError: ((error: unknown) => void) | null
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
   #routing: FastifyRequestFacade | null
@@ -72,8 +72,7 @@ export class FastifyBridge implements AnswerWatcher {
     this.hasSendHooks = false
     this.#onRequest = options.onRequest
     this.#onPluginAnswer = options.onPluginAnswer ?? null
-    const tellError = (error: unknown): void => options.onPluginError?.(error)
-    this.#tellError = tellError
+    this.#tellError = options.onPluginError ?? null
     this.#routedMethods = new Set()
     this.#fastify = null
     this.#routing = null
@@ -95,8 +94,7 @@ export class FastifyBridge implements AnswerWatcher {
       this.#fastify?.(request, reply)
     } catch (error) {
       // The price of a plugin's mistake is this request and nothing else.
-      reply.fail()
-      this.#tellError(error)
+      reply.fail(error)
     }
     this.#routing = null
     if (request.isPending) request.wait()
@@ -125,12 +123,16 @@ export class FastifyBridge implements AnswerWatcher {
     this.#onPluginAnswer(exchange)
   }
 
+  onPluginError(error: unknown): void {
+    this.#tellError?.(error)
+  }
+
   /** onError hook, before any error handler writes an answer. */
-  takeError(request: FastifyRequest, error: FastifyError): void {
+  takeError(request: FastifyRequest, error: FastifyError | null): void {
     const { handler } = facadeOf(request).exchange
     if (handler instanceof RelayedExchange) handler.dropAnswer()
-    const { statusCode = 500 } = error
-    if (statusCode >= 500) this.#tellError(error)
+    const statusCode = error?.statusCode ?? 500
+    if (statusCode >= 500) this.#tellError?.(error)
   }
 
   #showTarget(request: FastifyRequestFacade): void {
@@ -178,7 +180,7 @@ export class FastifyBridge implements AnswerWatcher {
     facade.adoptHeaders(request.headers as NodeHeaders)
     const waited = facade.exchange.handler === facade
     const exchange = this.hasSendHooks
-      ? new RelayedExchange(facade, reply, this.#tellError)
+      ? new RelayedExchange(facade, reply)
       : this.#observed(facade, reply)
     facade.forward()
     if (!this.hasSendHooks) reply.hijack()

@@ -37,7 +37,6 @@ class AnswerStream extends Readable {
 export class RelayedExchange extends FastifyAnswer {
   readonly #facade: FastifyRequestFacade
   readonly #reply: FastifyReply
-  readonly #onError: (error: unknown) => void
   #begun: boolean
   #dropped: boolean
   #tunnel: boolean
@@ -49,15 +48,10 @@ export class RelayedExchange extends FastifyAnswer {
   #stream: AnswerStream | null
   #waitsForRoom: boolean
 
-  constructor(
-    facade: FastifyRequestFacade,
-    reply: FastifyReply,
-    onError: (error: unknown) => void,
-  ) {
+  constructor(facade: FastifyRequestFacade, reply: FastifyReply) {
     super(facade)
     this.#facade = facade
     this.#reply = reply
-    this.#onError = onError
     this.#begun = false
     this.#dropped = false
     this.#tunnel = false
@@ -197,8 +191,7 @@ export class RelayedExchange extends FastifyAnswer {
     try {
       this.#reply.send(payload)
     } catch (error) {
-      this.raw.fail()
-      this.#onError(error)
+      this.raw.fail(error)
     }
   }
 

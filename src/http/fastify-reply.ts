@@ -119,15 +119,18 @@ export class FastifyReplyFacade extends LazyEmitter {
     return this
   }
 
-  /** Sends the head, if it was not sent, and a piece of body. False: wait for 'drain'. */
+  /**
+   * Sends the head, if it was not sent, and a piece of body. False: wait for 'drain'. What cannot be
+   * sent fails the exchange instead of throwing: a stream that is piped has nobody who catches.
+   */
   write(
     chunk: string | Uint8Array,
     encoding?: BufferEncoding | Callback | null,
     callback?: Callback,
   ): boolean {
-    if (!this.writable) return false
-    if (!this.headersSent) this.#sendOpenHead()
-    const room = this.exchange.sendBody(toBytes(chunk, encoding))
+    const bytes = this.#bytesOf(chunk, encoding)
+    if (bytes === null || !this.#openHead()) return false
+    const room = this.exchange.sendBody(bytes)
     const done = typeof encoding === 'function' ? encoding : callback
     if (done) process.nextTick(done, null)
     return room
@@ -141,23 +144,33 @@ export class FastifyReplyFacade extends LazyEmitter {
     if (!this.writable) return this
     const done = lastFunction(chunk, encoding, callback)
     if (done !== null) this.once('finish', done)
-    const body = typeof chunk === 'function' || chunk === undefined ? null : chunk
+    const hasBody = typeof chunk !== 'function' && chunk !== undefined && chunk !== null
+    const body = hasBody ? this.#bytesOf(chunk, encoding) : null
+    if (hasBody && body === null) return this
     if (this.headersSent) {
-      if (body !== null) this.write(body, encoding)
+      if (body !== null) this.write(body)
       this.writableEnded = true
       this.exchange.sendEnd(this.#trailers)
-    } else this.#sendWhole(body === null ? null : toBytes(body, encoding))
+    } else this.#sendWhole(body)
     return this
   }
 
-  /** May be called by more than one: by plugins, and for the trailers of a proxied answer. */
+  /**
+   * May be called by more than one: by plugins, and for the trailers of a proxied answer. A field that
+   * is not clean fails the exchange: Fastify calls this from a turn of its own.
+   */
   addTrailers(trailers: Readonly<Record<string, HeaderValue>>): void {
-    this.#trailers ??= new Headers()
-    this.#trailers.fields.push(...toHeaders(Object.entries(trailers)).fields)
+    try {
+      const { fields } = toHeaders(Object.entries(trailers))
+      this.#trailers ??= new Headers()
+      this.#trailers.fields.push(...fields)
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   flushHeaders(): void {
-    if (!this.headersSent && this.writable) this.#sendOpenHead()
+    this.#openHead()
   }
 
   writeContinue(): void {
@@ -211,8 +224,9 @@ export class FastifyReplyFacade extends LazyEmitter {
     return toHeaders(this.#headers ?? [])
   }
 
-  /** 500 without looking at anything a plugin has set. */
-  fail(): void {
+  /** 500 without looking at anything a plugin has set, or a reset when the head has left. */
+  fail(error: unknown): void {
+    this.req?.tellError(error)
     if (!this.writable) return
     this.req?.answer()
     if (this.headersSent || this.exchange.headSent) {
@@ -226,15 +240,37 @@ export class FastifyReplyFacade extends LazyEmitter {
     this.exchange.sendWhole(500, new Headers(['content-type', 'text/plain']), FAILURE_TEXT)
   }
 
-  #sendOpenHead(): void {
+  /** False when nothing can follow. */
+  #openHead(): boolean {
+    if (!this.writable) return false
+    if (this.headersSent) return true
+    if (!this.#hasStatus()) return false
     const headers = this.toHeaders()
     const length = this.#contentLength()
     this.headersSent = true
     this.#beginAnswer()
     this.exchange.sendHead(this.statusCode, headers, length, false)
+    return true
+  }
+
+  /** Null when there are none: a plugin may write what it likes. */
+  #bytesOf(chunk: string | Uint8Array, encoding?: BufferEncoding | Callback | null): Buffer | null {
+    const isChunk = typeof chunk === 'string' || chunk instanceof Uint8Array
+    if (isChunk) return toBytes(chunk, encoding)
+    this.fail(new TypeError(`A body takes strings and bytes, not ${typeof chunk}`))
+    return null
+  }
+
+  /** A plugin may set what it likes; 1xx is no answer. */
+  #hasStatus(): boolean {
+    const { statusCode } = this
+    if (Number.isInteger(statusCode) && statusCode >= 200 && statusCode <= 999) return true
+    this.fail(new RangeError(`Invalid status code: ${statusCode}`))
+    return false
   }
 
   #sendWhole(body: Buffer | null): void {
+    if (!this.#hasStatus()) return
     const headers = this.toHeaders()
     const { statusCode, exchange } = this
     const withTrailers = this.#trailers !== null

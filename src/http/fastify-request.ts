@@ -14,9 +14,10 @@ import type { FastifyReplyFacade } from './fastify-reply.ts'
 import { FastifySocketFacade } from './fastify-socket.ts'
 import type { Headers } from './headers.ts'
 
-/** Told of a request that a plugin answers by itself. */
+/** Told of a request that a plugin answers by itself, and of one that it fails to answer. */
 export interface AnswerWatcher {
   onPluginAnswer(facade: FastifyRequestFacade): void
+  onPluginError(error: unknown): void
 }
 
 /** Fastify is still at it. */
@@ -163,6 +164,11 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.#body?.keepNothing()
     this.exchange.handler = this
     this.#watcher?.onPluginAnswer(this)
+  }
+
+  /** What a plugin wanted to answer cannot be sent. */
+  tellError(error: unknown): void {
+    this.#watcher?.onPluginError(error)
   }
 
   /** Takes over what hooks made of the headers; `map` is `request.headers` as Fastify shows it. */

@@ -295,6 +295,29 @@ describe('hooks', () => {
     expect((await fixture.client.fetch(GET)).status).toBe(200)
   })
 
+  const unsendable: [string, (reply: FastifyReply) => void, ErrorConstructor][] = [
+    ['a stream of objects', (reply) => void reply.send(Readable.from([{}])), TypeError],
+    ['an object as text', (reply) => void reply.type('text/plain').send({}), TypeError],
+    [
+      'a status that is none',
+      (reply) => {
+        reply.raw.statusCode = 99
+        void reply.send('text')
+      },
+      RangeError,
+    ],
+  ]
+  it.each(unsendable)(
+    'an answer that cannot be sent is told once: %s',
+    async (_what, answer, kind) => {
+      await using fixture = await FastifyFixture.start([
+        hook('onRequest', (_request, reply) => void setImmediate(answer, reply)),
+      ])
+      expect((await fixture.client.fetch(GET)).status).toBe(500)
+      expect(fixture.pluginErrors).toEqual([expect.any(kind)])
+    },
+  )
+
   it('onResponse runs with the status the proxy sent, once the answer has left', async () => {
     const statuses: number[] = []
     await using fixture = await FastifyFixture.start(
