@@ -122,6 +122,10 @@ describe('names that belong to the edge', () => {
     'x-envoy-attempt-count',
     'x-envoy-original-path',
     'x-envoy-external-address',
+    'x-envoy-upstream-canary',
+    'x-envoy-auth-partial-body',
+    'x-envoy-some-day',
+    'x-envoy-',
     'x-forwarded-client-cert',
   ])('%s of a client is dropped, every line of it', (name) => {
     const headers = [name, 'a', 'accept', '*/*', name, 'b', 'x-own', '1']
@@ -131,9 +135,32 @@ describe('names that belong to the edge', () => {
   })
 
   test('other names pass, however odd', () => {
-    const headers = ['__proto__', 'a', 'x-envoy', 'b', 'constructor', 'c', 'x', 'd']
+    const headers = [
+      '__proto__',
+      'a',
+      'x-envoy',
+      'b',
+      'constructor',
+      'c',
+      'x',
+      'd',
+      'x-envoys',
+      'e',
+    ]
     const { request } = owned(headers)
-    expect(request.headers.fields.slice(0, 8)).toEqual(headers)
+    expect(request.headers.fields.slice(0, 10)).toEqual(headers)
+  })
+
+  test('at egress the controls are dropped, other names with that prefix are the own business', () => {
+    const { request } = owned(
+      ['x-envoy-retry-on', '5xx', 'x-envoy-peer-metadata', 'a', 'x-envoy-some-day', 'b'],
+      {},
+      'http',
+      'egress',
+    )
+    expect(request.headers.has('x-envoy-retry-on')).toBe(false)
+    expect(request.headers.has('x-envoy-peer-metadata')).toBe(false)
+    expect(values(request, 'x-envoy-some-day')).toEqual(['b'])
   })
 })
 

@@ -14,9 +14,13 @@ const UNLESS_TRUSTED = 2
 /** Dropped unless gatewayTopology.forwardClientCertDetails says otherwise. */
 const UNLESS_FORWARDED = 3
 
+/** No name that begins so comes in from outside, be it one that Envoy has yet to add. */
+const ENVOY_PREFIX = 'x-envoy-'
+
 /**
  * What a client must not say: control headers of Envoy and mesh identities, which Istio's proxies
- * remove at the edge as well, and what only a proxy in front can know.
+ * remove at the edge as well, and what only a proxy in front can know. Of `ENVOY_PREFIX` those that
+ * do not leave the mesh either.
  */
 const EDGE_OWNED = new Map<string, number>([
   ['x-envoy-retry-on', ALWAYS],
@@ -81,7 +85,7 @@ export function ownForwardedHeaders(
 ): ClientView {
   const headers = request.headers
   if (direction === 'egress') {
-    dropOwned(headers, true, false)
+    dropOwned(headers, false, true, false)
     headers.set('x-forwarded-proto', request.scheme)
     const requestId = ownRequestId(headers, mesh, false)
     return { clientAddress: connection.remoteAddress, requestId }
@@ -93,6 +97,7 @@ export function ownForwardedHeaders(
   const { clientCert } = mesh
   dropOwned(
     headers,
+    true,
     trusted || mesh.foreignForwardedHost,
     keepsClientCert(clientCert, certificate !== null),
   )
@@ -128,13 +133,20 @@ export function appendForwardedHost(headers: Headers, authority: string): void {
   headers.set('x-forwarded-host', last === authority ? sent : `${sent},${authority}`)
 }
 
-/** Removes what `EDGE_OWNED` says, every line of it. */
-function dropOwned(headers: Headers, keepsHost: boolean, keepsCert: boolean): void {
+/** Removes what `EDGE_OWNED` says, from outside all of `ENVOY_PREFIX` too, every line of it. */
+function dropOwned(
+  headers: Headers,
+  fromOutside: boolean,
+  keepsHost: boolean,
+  keepsCert: boolean,
+): void {
   const fields = headers.fields
   let kept = 0
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
     if (name.charCodeAt(0) === 120) {
+      // x-e: few names get as far as a comparison.
+      if (fromOutside && name.charCodeAt(2) === 101 && name.startsWith(ENVOY_PREFIX)) continue
       const rule = EDGE_OWNED.get(name)
       if (
         rule === ALWAYS ||

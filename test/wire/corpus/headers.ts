@@ -164,6 +164,11 @@ export const headers: readonly WireCase[] = [
       passes({ has: ['x-envoy-external-address: 127.0.0.1'] }),
     ],
     [
+      'X-Envoy names that nobody knows',
+      get('X-Envoy-Upstream-Canary: 1', 'X-Envoy-Some-Day: 1', 'X-Envoy: 1'),
+      passes({ has: ['x-envoy: 1'], lacks: ['x-envoy-upstream-canary', 'x-envoy-some-day'] }),
+    ],
+    [
       'Connection on two lines',
       get('Connection: X-A', 'Connection: X-B', 'X-A: 1', 'X-B: 1'),
       passes({ lacks: ['x-a', 'x-b'] }),
