@@ -6,6 +6,7 @@ import type {
   FastifyRequest,
   FastifyServerFactoryHandler,
 } from 'fastify'
+import type { ClientView } from './client-view.ts'
 import type { DownstreamExchange } from './exchange.ts'
 import { PluginExchange } from './fastify-answer.ts'
 import { ForwardedExchange } from './fastify-exchange.ts'
@@ -17,13 +18,21 @@ import { FastifyServerFacade } from './fastify-server-facade.ts'
 import { Headers } from './headers.ts'
 
 export interface FastifyBridgeOptions {
-  /** Gets each exchange that no plugin answered. Must set `exchange.handler` before it returns. */
-  readonly onRequest: (exchange: DownstreamExchange) => void
+  /**
+   * Gets each exchange that no plugin answered, with its client if `findClient` was called. Must set
+   * `exchange.handler` before it returns.
+   */
+  readonly onRequest: (exchange: DownstreamExchange, client: ClientView | null) => void
+  /**
+   * Called before plugins see an exchange, to make the headers true that only the gateway can know.
+   * Not called without plugins. Default: plugins see what the client says.
+   */
+  readonly findClient?: ((exchange: DownstreamExchange) => ClientView) | null
   /**
    * Gets each exchange that a plugin answers by itself, to watch it: with `exchange.handler` it is
    * told how that goes. Default: not told.
    */
-  readonly onPluginAnswer?: (exchange: DownstreamExchange) => void
+  readonly onPluginAnswer?: (exchange: DownstreamExchange, client: ClientView | null) => void
   /** A plugin failed, which costs its request a 5xx or a reset. Default: not told. */
   readonly onPluginError?: (error: unknown) => void
 }
@@ -54,8 +63,9 @@ export class FastifyBridge implements AnswerWatcher {
   /** Proxied answers go through onSend hooks. */
   hasSendHooks: boolean
 
-  readonly #onRequest: (exchange: DownstreamExchange) => void
-  readonly #onPluginAnswer: ((exchange: DownstreamExchange) => void) | null
+  readonly #onRequest: FastifyBridgeOptions['onRequest']
+  readonly #findClient: ((exchange: DownstreamExchange) => ClientView) | null
+  readonly #onPluginAnswer: NonNullable<FastifyBridgeOptions['onPluginAnswer']> | null
   readonly #tellError: ((error: unknown) => void) | null
   readonly #routedMethods: Set<string>
   #fastify: NodeHandler | null
@@ -71,6 +81,7 @@ export class FastifyBridge implements AnswerWatcher {
     this.hasPluginRoutes = false
     this.hasSendHooks = false
     this.#onRequest = options.onRequest
+    this.#findClient = options.findClient ?? null
     this.#onPluginAnswer = options.onPluginAnswer ?? null
     this.#tellError = options.onPluginError ?? null
     this.#routedMethods = new Set()
@@ -113,6 +124,7 @@ export class FastifyBridge implements AnswerWatcher {
     const watcher = this.hasPlugins ? this : null
     const request = new FastifyRequestFacade(exchange, reply, ROUTED_METHOD, EXCHANGE_PATH, watcher)
     reply.req = request
+    if (watcher !== null && this.#findClient !== null) request.client = this.#findClient(exchange)
     return request
   }
 
@@ -120,7 +132,7 @@ export class FastifyBridge implements AnswerWatcher {
     if (this.#onPluginAnswer === null) return
     const exchange = new PluginExchange(facade)
     facade.exchange.handler = exchange
-    this.#onPluginAnswer(exchange)
+    this.#onPluginAnswer(exchange, facade.client)
   }
 
   onPluginError(error: unknown): void {
@@ -167,7 +179,7 @@ export class FastifyBridge implements AnswerWatcher {
     }
     facade.forward()
     // No hijack: only hooks would ask whether the reply was sent.
-    this.#give(facade.exchange)
+    this.#give(facade.exchange, null)
   }
 
   #forwardObserved(
@@ -187,7 +199,7 @@ export class FastifyBridge implements AnswerWatcher {
     // Before the proxy has it: the proxy stops the client when it has no room.
     if (waited) facade.exchange.resumeRequestBody()
     if (exchange !== null) facade.exchange.handler = exchange
-    this.#give(exchange ?? facade.exchange)
+    this.#give(exchange ?? facade.exchange, facade.client)
     if (waited) facade.replay(facade.exchange.handler)
   }
 
@@ -204,9 +216,9 @@ export class FastifyBridge implements AnswerWatcher {
   }
 
   /** Fastify would catch, and forget, what the proxy throws; an error there is a bug and must show. */
-  #give(exchange: DownstreamExchange): void {
+  #give(exchange: DownstreamExchange, client: ClientView | null): void {
     try {
-      this.#onRequest(exchange)
+      this.#onRequest(exchange, client)
     } catch (error) {
       process.nextTick(rethrow, error)
     }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { ClientView } from './client-view.ts'
 import type { AbortReason, DownstreamExchange, ExchangeHandler } from './exchange.ts'
 import { FastifyBody } from './fastify-body.ts'
 import {
@@ -45,6 +46,8 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
   method: string
   url: string
   aborted: boolean
+  /** Set once by the bridge, with plugins; null: nobody looked for it yet. */
+  client: ClientView | null
 
   readonly #watcher: AnswerWatcher | null
   #state: number
@@ -67,6 +70,7 @@ export class FastifyRequestFacade extends FastifyReadable implements ExchangeHan
     this.method = method
     this.url = url
     this.aborted = false
+    this.client = null
     this.#watcher = watcher
     this.#state = PENDING
     this.#socket = null

@@ -60,6 +60,7 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
       connections: () => runtime.snapshot.mesh.connections,
       plugins: [],
       onRequest: (exchange: DownstreamExchange) => handleEgress(runtime, exchange),
+      findClient: null,
       onPluginAnswer: () => undefined,
       onPluginError: () => undefined,
       onRefused,

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { ClientView } from '../http/client-view.ts'
 import type { DownstreamConnection, DownstreamExchange } from '../http/exchange.ts'
 import {
   createGatewayFastify,
@@ -21,9 +22,12 @@ export interface HttpEnginesOptions {
   readonly plugins: readonly GatewayPlugin[]
   /** Tunnels may be asked for over HTTP/2. Default: no. */
   readonly allowConnect?: boolean
-  onRequest(exchange: DownstreamExchange): void
+  /** `client` is what findClient gave; null without plugins. */
+  onRequest(exchange: DownstreamExchange, client: ClientView | null): void
+  /** Before plugins see the exchange: makes its headers true. null: there are no plugins. */
+  readonly findClient: ((exchange: DownstreamExchange) => ClientView) | null
   /** A plugin answers the exchange by itself. */
-  onPluginAnswer(exchange: DownstreamExchange): void
+  onPluginAnswer(exchange: DownstreamExchange, client: ClientView | null): void
   /** A plugin failed, which cost its request a 5xx or a reset. */
   onPluginError(error: unknown): void
   /** The codec refused a message: it never became an exchange. */
@@ -55,8 +59,9 @@ export class HttpEngines {
 
   static async start(options: HttpEnginesOptions): Promise<HttpEngines> {
     const fastify = createGatewayFastify({
-      onRequest: (exchange) => options.onRequest(exchange),
-      onPluginAnswer: (exchange) => options.onPluginAnswer(exchange),
+      onRequest: (exchange, client) => options.onRequest(exchange, client),
+      findClient: options.findClient,
+      onPluginAnswer: (exchange, client) => options.onPluginAnswer(exchange, client),
       onPluginError: (error) => options.onPluginError(error),
       plugins: options.plugins,
     })

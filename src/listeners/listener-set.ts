@@ -6,7 +6,12 @@ import { type BindAddress, formatBindAddress } from './bind-address.ts'
 import type { ConnectionGate } from './connection-gate.ts'
 import { HttpEngines } from './http-engines.ts'
 import type { FailedHandshake } from './failed-handshakes.ts'
-import { dispatchToListener, Listener, observeOnListener } from './listener.ts'
+import {
+  dispatchToListener,
+  findClientOnListener,
+  Listener,
+  observeOnListener,
+} from './listener.ts'
 import type { ProxyHeaderRefusal } from './proxy-protocol.ts'
 
 export interface ListenerSetOptions {
@@ -79,6 +84,7 @@ export class ListenerSet {
             connections: () => runtime.snapshot.mesh.connections,
             plugins,
             onRequest: dispatchToListener,
+            findClient: findClientOnListener,
             onPluginAnswer: observeOnListener,
             onPluginError: (error) => this.#options.onPluginError(error),
             onRefused: (reason, address) => this.#options.onHttpRefused(reason, address),

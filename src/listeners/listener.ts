@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
+import type { ClientView } from '../http/client-view.ts'
 import type { DownstreamExchange } from '../http/exchange.ts'
 import { bridgeGrpcWeb } from '../proxy/grpc-web.ts'
 import { handleHttp } from '../proxy/http.ts'
+import { ownIngressHeaders } from '../proxy/own-headers.ts'
 import { observePluginAnswer } from '../proxy/plugin-answer.ts'
 import { AcceptedPeer, type PeerAddresses } from '../http/accepted-peer.ts'
 import type { ProxyRuntime } from '../proxy/runtime.ts'
@@ -171,8 +173,17 @@ export class Listener implements ProxyHeaderHandler {
     }
   }
 
-  /** Hands an exchange to the proxy under the plan of this moment. */
-  handle(exchange: DownstreamExchange): void {
+  /** Makes the headers true that the edge owns, before plugins see them. */
+  findClient(exchange: DownstreamExchange): ClientView {
+    const { mesh } = this.#runtime.snapshot
+    return ownIngressHeaders(exchange.request, exchange.connection, mesh)
+  }
+
+  /**
+   * Hands an exchange to the proxy under the plan of this moment. `client` null: nobody looked for
+   * it yet.
+   */
+  handle(exchange: DownstreamExchange, client: ClientView | null): void {
     const { chain } = exchange.connection.context as ConnectionContext
     const port = this.#gatewayPort
     if (chain === null) {
@@ -183,6 +194,7 @@ export class Listener implements ProxyHeaderHandler {
         accept.type === 'http' ? accept.http : NO_ROUTES,
         port,
         null,
+        client,
       )
       return
     }
@@ -190,17 +202,17 @@ export class Listener implements ProxyHeaderHandler {
     const own = chains === null ? null : chains.find(chain.name)
     if (chains === null || own === null) {
       exchange.closeAfter()
-      handleHttp(this.#runtime, exchange, NO_ROUTES, port, null)
+      handleHttp(this.#runtime, exchange, NO_ROUTES, port, null, client)
       return
     }
     const serving = chain.servingChain(chains, own, exchange.request.authority)
-    if (serving === null) handleHttp(this.#runtime, exchange, NO_ROUTES, port, misdirected)
-    else handleHttp(this.#runtime, exchange, serving.http, port, null)
+    if (serving === null) handleHttp(this.#runtime, exchange, NO_ROUTES, port, misdirected, client)
+    else handleHttp(this.#runtime, exchange, serving.http, port, null, client)
   }
 
   /** Counts and logs an exchange that a plugin answers. */
-  observe(exchange: DownstreamExchange): void {
-    observePluginAnswer(this.#runtime, exchange, this.#gatewayPort)
+  observe(exchange: DownstreamExchange, client: ClientView | null): void {
+    observePluginAnswer(this.#runtime, exchange, this.#gatewayPort, client)
   }
 
   get #gatewayPort(): number {
@@ -223,10 +235,14 @@ export class Listener implements ProxyHeaderHandler {
 }
 
 /** The listener an exchange came in on. */
-export function dispatchToListener(exchange: DownstreamExchange): void {
-  ;(exchange.connection.context as ConnectionContext).listener.handle(exchange)
+export function dispatchToListener(exchange: DownstreamExchange, client: ClientView | null): void {
+  ;(exchange.connection.context as ConnectionContext).listener.handle(exchange, client)
 }
 
-export function observeOnListener(exchange: DownstreamExchange): void {
-  ;(exchange.connection.context as ConnectionContext).listener.observe(exchange)
+export function findClientOnListener(exchange: DownstreamExchange): ClientView {
+  return (exchange.connection.context as ConnectionContext).listener.findClient(exchange)
+}
+
+export function observeOnListener(exchange: DownstreamExchange, client: ClientView | null): void {
+  ;(exchange.connection.context as ConnectionContext).listener.observe(exchange, client)
 }

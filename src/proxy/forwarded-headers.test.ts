@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { plainConnection } from '../../test/support/exchange-records.ts'
 import { MESH } from '../../test/support/proxy-bench.ts'
 import { requestOf } from '../../test/support/requests.ts'
+import type { ClientView } from '../http/client-view.ts'
 import type { Request } from '../http/request.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
-import { appendForwardedHost, type ClientView, ownForwardedHeaders } from './forwarded-headers.ts'
+import { appendForwardedHost, ownForwardedHeaders } from './forwarded-headers.ts'
 
 const PEER = plainConnection.remoteAddress
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { TrustedPeers } from '../base/trusted-peers.ts'
+import type { ClientView } from '../http/client-view.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import type { Headers } from '../http/headers.ts'
 import type { Request } from '../http/request.ts'
@@ -58,13 +59,6 @@ const EDGE_OWNED = new Map<string, number>([
 export const MAX_HOPS = 64
 /** A longer x-request-id of a trusted proxy is replaced. */
 export const MAX_REQUEST_ID_LENGTH = 128
-
-/** What the edge found out about the client. */
-export interface ClientView {
-  /** Trusted client address without port. */
-  readonly clientAddress: string
-  readonly requestId: string
-}
 
 /**
  * Makes the headers the edge owns true: drops what a client may not say, appends the peer to

@@ -1,7 +1,8 @@
+import type { ClientView } from '../http/client-view.ts'
 import type { DownstreamConnection } from '../http/exchange.ts'
 import type { Request } from '../http/request.ts'
 import type { MeshSettings } from '../snapshot/mesh-settings.ts'
-import { type ClientView, ownForwardedHeaders } from './forwarded-headers.ts'
+import { ownForwardedHeaders } from './forwarded-headers.ts'
 
 /** Makes the headers the edge owns true before a request on a Gateway server is routed. */
 export function ownIngressHeaders(

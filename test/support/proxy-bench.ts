@@ -154,7 +154,7 @@ export class ProxyBench implements Disposable {
     const downstream = new DownstreamDouble(requestOf(sketch), connection)
     const hosts = new HostTable([['*', new VirtualHost('any:80', [route], false)]])
     const server = { name: 'http.80', hosts, gateways: [], authenticator: null }
-    handleHttp(this.runtime, downstream, server, 80, null)
+    handleHttp(this.runtime, downstream, server, 80, null, null)
     return downstream
   }
 
