@@ -91,6 +91,8 @@ async function startBench(
 }
 
 const GET = 'GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n'
+const REQUEST_MS = 80
+const REQUEST_TICKS = REQUEST_MS / RESOLUTION_MS
 const POST = 'POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 10\r\n\r\nabc'
 
 function answer(handler: RecordingHandler): void {
@@ -99,6 +101,13 @@ function answer(handler: RecordingHandler): void {
 
 function beginAnswer(handler: RecordingHandler): void {
   handler.exchange.sendHead(200, new Headers(), UNKNOWN_LENGTH, false)
+}
+
+/** Of the wheel, which a busy machine turns late. */
+async function pass(bench: Bench, ms: number): Promise<void> {
+  const { wheel } = bench.engine
+  const until = wheel.tickAfter(ms)
+  await waitFor(`${ms} ms`, () => wheel.tick >= until)
 }
 
 describe.each(['plain', 'tls'] as const)('%s connections', (kind) => {
@@ -140,6 +149,57 @@ describe.each(['plain', 'tls'] as const)('%s connections', (kind) => {
     })
     expect(bench.handlers[0]!.abortReason).toBe('too-long')
     expect(performance.now() - began).toBeGreaterThan(450)
+  })
+
+  test('the time of a request stands still while the handler holds its body back', async () => {
+    const bench = await startBench(kind, { requestTimeoutMs: REQUEST_MS }, (handler) => {
+      handler.exchange.pauseRequestBody()
+      answer(handler)
+    })
+    const client = await bench.client()
+    client.write(POST)
+    const held = await waitFor('the exchange', () => bench.handlers[0])
+    await pass(bench, 4 * REQUEST_MS)
+    expect(held.abortReason).toBeNull()
+    held.exchange.resumeRequestBody()
+    await client.write('defghij').until('ok')
+    expect(client.text).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  test('behind each pause it goes on with what is left of it', async () => {
+    const bench = await startBench(kind, { requestTimeoutMs: REQUEST_MS }, (handler) =>
+      handler.exchange.pauseRequestBody(),
+    )
+    const client = await bench.client()
+    client.write(POST)
+    const held = await waitFor('the exchange', () => bench.handlers[0])
+    const { wheel } = bench.engine
+    let readTicks = 0
+    while (held.abortReason === null && readTicks < 10 * REQUEST_TICKS) {
+      held.exchange.pauseRequestBody()
+      await pass(bench, REQUEST_MS / 2)
+      expect(held.abortReason).toBeNull()
+      held.exchange.resumeRequestBody()
+      const resumed = wheel.tick
+      await waitFor('some ticks', () => held.abortReason ?? wheel.tick > resumed + 2)
+      readTicks += wheel.tick - resumed
+    }
+    await client.untilEnd()
+    expect(client.text).toMatch(/^HTTP\/1\.1 408 /)
+    expect(readTicks).toBeGreaterThanOrEqual(REQUEST_TICKS)
+  })
+
+  test('an answer that has begun is not cut off for a slow request', async () => {
+    const limits = { requestTimeoutMs: REQUEST_MS }
+    const bench = await startBench(kind, limits, (handler) => {
+      beginAnswer(handler)
+      handler.onEnd = () => handler.exchange.sendEnd(null)
+    })
+    const client = await bench.client()
+    await client.write(POST).until('200')
+    await pass(bench, 4 * REQUEST_MS)
+    expect(bench.handlers[0]!.abortReason).toBeNull()
+    await client.write('defghij').until('0\r\n\r\n')
   })
 
   test('an exchange that is not answered in its time gets 504', async () => {

@@ -46,6 +46,8 @@ export class Deadlines implements Timed {
   readonly #tooOldTick: number
   #phaseTick = NEVER
   #requestTick = NEVER
+  /** Ticks that were left of the request's time when it was stopped; -1: it is not. */
+  #requestLeft = -1
   #durationTick = NEVER
   #stallTick = NEVER
   /** What had moved at the last look, and how many looks saw no change; -1: nobody looks. */
@@ -99,10 +101,29 @@ export class Deadlines implements Timed {
     this.#rearm()
   }
 
+  /**
+   * The gateway itself reads no more of the request, and its client is not at fault for that: the
+   * time stands still. The wheel may still look once at the old tick.
+   */
+  stopRequestTime(): void {
+    if (this.#requestTick === NEVER) return
+    this.#requestLeft = Math.max(0, this.#requestTick - this.#wheel.tick)
+    this.#requestTick = NEVER
+  }
+
+  /** It is read again, for as long as was left. */
+  resumeRequestTime(): void {
+    if (this.#requestLeft === -1) return
+    this.#requestTick = this.#wheel.tick + this.#requestLeft
+    this.#requestLeft = -1
+    this.#rearm()
+  }
+
   /** The request arrived whole. */
   endRequest(): void {
     this.#owesRequest = false
     this.#requestTick = NEVER
+    this.#requestLeft = -1
     this.#rearm()
   }
 
@@ -137,10 +158,17 @@ export class Deadlines implements Timed {
     const now = this.#wheel.tick
     if (this.#stallTick <= now) this.#checkStall()
     else if (this.#durationTick <= now) this.#endRequestTime(EXCHANGE_TOO_LONG)
-    else if (this.#requestTick <= now) this.#endRequestTime(REQUEST_TIMEOUT)
+    else if (this.#requestTick <= now) this.#checkRequest()
     else if (this.#phaseTick > now) this.#rearm()
     else if (this.#silentChecks === -1) this.#owner.onPhaseTimeout()
     else this.#checkSilence()
+  }
+
+  /** An answer that has begun may go on beside its request, as with Envoy's request_timeout. */
+  #checkRequest(): void {
+    this.#requestTick = NEVER
+    if (this.#owner.exchange?.headSent === true) this.#rearm()
+    else this.#endRequestTime(REQUEST_TIMEOUT)
   }
 
   #endRequestTime(refusal: Refusal): void {

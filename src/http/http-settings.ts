@@ -8,7 +8,10 @@ import type { UnderscoreNames } from './field-block.ts'
 export class HttpSettings {
   /** From the first byte of a head to its end. */
   readonly headTimeoutMs: number
-  /** From the first byte of a request to the end of its body. */
+  /**
+   * From the first byte of a request to the end of its body, or until its answer begins. Does not
+   * run while the handler takes none of the body.
+   */
   readonly requestTimeoutMs: number
   /** A request and its answer without a byte in either direction; accurate to a quarter of it. */
   readonly streamIdleTimeoutMs: number

@@ -26,8 +26,6 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
   exchange: ServerExchange | null = null
   /** No further request after the current answer. */
   closing = false
-  /** A 100 Continue went out for the current request. */
-  continueSent = false
   /** Requests begun on this connection. */
   requests = 0
 
@@ -135,7 +133,6 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
   #begin(request: Request): void {
     const settings = this.#settings
     this.requests++
-    this.continueSent = false
     this.closing = this.#reader.closes || this.requests >= settings.maxRequestsPerConnection
     const exchange = new ServerExchange(this, this.#writer, request, this.#reader.wantsTrailers)
     this.exchange = exchange
@@ -185,10 +182,12 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
 
   pauseReading(): void {
     this.#gate.stop()
+    this.#deadlines.stopRequestTime()
   }
 
   resumeReading(): void {
     this.#gate.go()
+    this.#deadlines.resumeRequestTime()
     if (this.#gate.holds && this.#state !== HOLD) this.schedule()
   }
 
@@ -223,7 +222,7 @@ export class ServerConnection extends AcceptedPeer implements ChunkReader, Deadl
   #canDrainRequest(): boolean {
     if (this.#state !== BODY) return true
     if (!this.#body.endsWithin(this.#settings.lingerBytes)) return false
-    return !this.exchange!.request.expectsContinue || this.continueSent
+    return !this.exchange!.owesContinue
   }
 
   startTunnel(): void {

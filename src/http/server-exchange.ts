@@ -26,6 +26,7 @@ export class ServerExchange implements DownstreamExchange {
 
   readonly #writer: SocketWriter
   readonly #wantsTrailers: boolean
+  #continueSent = false
   /** send* returned false: the handler waits for room. */
   #waitsForDrain = false
   #mode = NO_BODY
@@ -42,6 +43,11 @@ export class ServerExchange implements DownstreamExchange {
     this.request = request
     this.#writer = writer
     this.#wantsTrailers = wantsTrailers
+  }
+
+  /** The client waits for a 100 Continue that did not go out: it may never send its body. */
+  get owesContinue(): boolean {
+    return this.request.expectsContinue && !this.#continueSent
   }
 
   get isTunnel(): boolean {
@@ -79,7 +85,7 @@ export class ServerExchange implements DownstreamExchange {
     if (this.headSent || this.ended || this.request.protocol === 'HTTP/1.0') return
     const head = writeHead(statusLine(status), headers, '')
     if (head === null) return
-    if (status === 100) this.connection.continueSent = true
+    if (status === 100) this.#continueSent = true
     this.#writer.text(head)
     this.connection.schedule()
   }

@@ -81,10 +81,11 @@ const requests = {
     edge: 60_000,
     ...NEVER,
   }),
-  'request-timeout': duration(300_000, 'From the first byte of a request to the end of its body.', {
-    field: 'httpRequestTimeout',
-    ...NEVER,
-  }),
+  'request-timeout': duration(
+    300_000,
+    'From the first byte of a request to the end of its body, or until its answer begins. Does not run while the gateway holds the body back.',
+    { field: 'httpRequestTimeout', ...NEVER },
+  ),
   'stream-idle-timeout': duration(
     300_000,
     'A request and its answer without a byte in either direction.',
