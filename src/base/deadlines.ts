@@ -28,6 +28,12 @@ class DeadlineList {
     this.#onEmpty = onEmpty
   }
 
+  get size(): number {
+    let size = 0
+    for (let each = this.first; each !== null; each = each.after) size++
+    return size
+  }
+
   push(deadline: Deadline): void {
     deadline.dueAt = monotonicNow() + this.durationMs
     deadline.list = this
@@ -101,6 +107,13 @@ export class Deadlines {
       this.#lists.set(durationMs, list)
     }
     list.push(deadline)
+  }
+
+  /** Deadlines that run. */
+  get size(): number {
+    let size = 0
+    for (const list of this.#lists.values()) size += list.size
+    return size
   }
 
   /** Nobody will wait any longer. */

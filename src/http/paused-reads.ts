@@ -23,6 +23,10 @@ export class PausedReads {
   readonly #sockets = new Set<Socket>()
   #timer: NodeJS.Timeout | null = null
 
+  get size(): number {
+    return this.#sockets.size
+  }
+
   add(socket: Socket): void {
     this.#sockets.add(socket)
     if (this.#timer === null) this.#timer = setTimeout(this.#look, LOOK_EVERY_MS).unref()

@@ -70,6 +70,11 @@ export class HttpServerEngine implements SnifferOwner {
     return this.#connections.size + this.#sniffers.size
   }
 
+  /** Connections for which a time runs; the wheel may be shared. */
+  get runningDeadlines(): number {
+    return this.wheel.size
+  }
+
   get activeExchanges(): number {
     return this.#activeExchanges
   }

@@ -89,6 +89,11 @@ export class EgressListener implements SniffHandler, ProxyHeaderHandler {
     return this.#server === null ? 0 : this.#server.connections
   }
 
+  /** HTTP/1.1 connections for which a time runs. */
+  get runningDeadlines(): number {
+    return this.#engines.runningDeadlines
+  }
+
   stopAccepting(): void {
     this.#server?.stopAccepting()
   }

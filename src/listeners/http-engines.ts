@@ -113,6 +113,11 @@ export class HttpEngines {
     return this.#h1.connectionCount + this.#h2.sessionCount
   }
 
+  /** HTTP/1.1 connections for which a time runs. */
+  get runningDeadlines(): number {
+    return this.#h1.runningDeadlines
+  }
+
   /** Connection: close and GOAWAY on what follows; idle connections go after a moment. */
   drain(): void {
     this.#h1.drain()

@@ -129,6 +129,11 @@ export class Listener implements ProxyHeaderHandler {
     return sum
   }
 
+  /** HTTP/1.1 connections for which a time runs. */
+  get runningDeadlines(): number {
+    return this.#engines?.runningDeadlines ?? 0
+  }
+
   update(plan: ListenerPlan): void {
     this.plan = plan
     this.#loadCertificates()

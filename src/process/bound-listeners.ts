@@ -11,6 +11,8 @@ export interface BoundListener {
   readonly port: number
   readonly gatewayPorts: readonly number[]
   readonly connections: number
+  /** HTTP/1.1 connections for which a time runs: none without connections. */
+  readonly runningDeadlines: number
 }
 
 /** Every socket that accepts traffic, as bound: one entry for each address of each listener. */
@@ -28,10 +30,11 @@ export function boundListeners(
         port: address.port,
         gatewayPorts: listener.plan.gatewayPorts,
         connections: listener.connections,
+        runningDeadlines: listener.runningDeadlines,
       })
     }
   }
-  for (const { address, connections } of egress) {
+  for (const { address, connections, runningDeadlines } of egress) {
     bound.push({
       name: 'egress',
       type: 'egress',
@@ -39,6 +42,7 @@ export function boundListeners(
       port: address.port,
       gatewayPorts: [],
       connections,
+      runningDeadlines,
     })
   }
   return bound

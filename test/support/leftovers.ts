@@ -1,3 +1,5 @@
+import { deadlines } from '../../src/base/deadlines.ts'
+import { pausedReads } from '../../src/http/paused-reads.ts'
 import type { StallingBackend } from './stalling-backend.ts'
 import type { TestGateway } from './gateway.ts'
 
@@ -9,7 +11,12 @@ export interface Leftovers {
   readonly upstreamRequests: number
   /** Connections to backends that are not idle. */
   readonly backendConnections: number
+  /** Timers that keep the process alive. */
   readonly timers: number
+  /** Times that run for connections from clients, and for dials and tunnels to backends. */
+  readonly deadlines: number
+  /** Sockets that are not read. */
+  readonly pausedReads: number
 }
 
 /** Idle connections a pool may keep are no leftovers: `idle` says how many there may be. */
@@ -19,15 +26,15 @@ export function countLeftovers(
   idle: number,
 ): Leftovers {
   const endpoints = gateway.gateway.describeClusters().flatMap(({ endpoints: each }) => each)
+  const listeners = gateway.gateway.boundListeners
   return {
     exchanges: gateway.gateway.activeExchanges,
-    clientConnections: gateway.gateway.boundListeners.reduce(
-      (sum, each) => sum + each.connections,
-      0,
-    ),
+    clientConnections: listeners.reduce((sum, each) => sum + each.connections, 0),
     upstreamRequests: endpoints.reduce((sum, each) => sum + each.activeRequests, 0),
     backendConnections: Math.max(0, backend.sockets.size - idle),
     timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length,
+    deadlines: listeners.reduce((sum, each) => sum + each.runningDeadlines, deadlines.size),
+    pausedReads: pausedReads.size,
   }
 }
 
@@ -35,5 +42,6 @@ export function countLeftovers(
 export function isClean(left: Leftovers, before: Leftovers): boolean {
   const { exchanges, clientConnections, upstreamRequests, backendConnections, timers } = left
   const open = exchanges + clientConnections + upstreamRequests + backendConnections
-  return open === 0 && timers <= before.timers
+  const waits = left.deadlines + left.pausedReads
+  return open === 0 && timers <= before.timers && waits <= before.deadlines + before.pausedReads
 }
