@@ -29,6 +29,8 @@ interface Bench {
   readonly handlers: RecordingHandler[]
   /** What the engine was given. */
   readonly sockets: Socket[]
+  /** The TCP sockets of those. */
+  readonly carriers: Socket[]
   client(): Promise<RawSocket>
 }
 
@@ -42,6 +44,7 @@ async function startBench(
 ): Promise<Bench> {
   const handlers: RecordingHandler[] = []
   const sockets: Socket[] = []
+  const carriers: Socket[] = []
   const wheel = new TimerWheel(RESOLUTION_MS)
   const engine = new HttpServerEngine({
     scheme: kind === 'tls' ? 'https' : 'http',
@@ -58,6 +61,7 @@ async function startBench(
     engine.accept(socket, null)
   }
   const server = createServer({ allowHalfOpen: true }, (raw) => {
+    carriers.push(raw)
     if (kind === 'plain') return accept(raw)
     const secure = new TLSSocket(raw, { isServer: true, secureContext })
     secure.on('error', () => {})
@@ -74,6 +78,7 @@ async function startBench(
     engine,
     handlers,
     sockets,
+    carriers,
     async client() {
       const tcp = connectTcp({ port, host: '127.0.0.1' })
       const socket =
@@ -200,6 +205,20 @@ describe.each(['plain', 'tls'] as const)('%s connections', (kind) => {
     await pass(bench, 4 * REQUEST_MS)
     expect(bench.handlers[0]!.abortReason).toBeNull()
     await client.write('defghij').until('0\r\n\r\n')
+  })
+
+  test('no time runs for a connection that broke while its body was held back', async () => {
+    const bench = await startBench(kind, {}, (handler) => handler.exchange.pauseRequestBody())
+    const client = await bench.client()
+    client.write(`POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 99\r\n\r\n${GET}`)
+    const held = await waitFor('the exchange', () => bench.handlers[0])
+    bench.carriers[0]!.destroy()
+    held.exchange.sendWhole(200, new Headers(), 'ok')
+    await waitFor('the end', () => bench.engine.connectionCount === 0)
+    expect(bench.engine.runningDeadlines).toBe(0)
+    expect(bench.engine.activeExchanges).toBe(0)
+    // What was held of the body is not a request of its own.
+    expect(bench.handlers.length).toBe(1)
   })
 
   test('an exchange that is not answered in its time gets 504', async () => {

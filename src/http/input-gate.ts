@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { pausedReads } from './paused-reads.ts'
 
 /**
@@ -79,9 +80,15 @@ export class InputGate {
     if (pause) {
       this.#socket.pause()
       pausedReads.add(this.#socket)
-    } else {
-      this.#socket.resume()
-      pausedReads.delete(this.#socket)
+      return
     }
+    pausedReads.delete(this.#socket)
+    if (this.#socket instanceof TLSSocket) process.nextTick(InputGate.#resume, this)
+    else this.#socket.resume()
+  }
+
+  /** A TLS socket whose carrier broke emits 'close' from within resume(): not amid what calls it. */
+  static #resume(gate: InputGate): void {
+    if (!gate.#paused) gate.#socket.resume()
   }
 }
