@@ -1,12 +1,10 @@
 import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { AbortBench } from '../test/support/abort-bench.ts'
 import { ABORTS, abortMany } from '../test/support/abort-storm.ts'
-import { startGateway } from '../test/support/gateway.ts'
-import { countLeftovers, isClean } from '../test/support/leftovers.ts'
-import { StallingBackend } from '../test/support/stalling-backend.ts'
+import { isClean } from '../test/support/leftovers.ts'
 import { waitFor } from '../test/support/wait.ts'
-import { wireRoutes } from '../test/support/wire-gateway.ts'
 
 /**
  * Clients that leave in every phase of an exchange: `node loadtest/abort-leak.ts [--count 100000]`.
@@ -22,21 +20,20 @@ const MAX_HEAP_GROWTH = 0.05
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-await using backend = await StallingBackend.start()
-await using gateway = await startGateway(wireRoutes(backend.port), { ports: [80] })
-const before = countLeftovers(gateway, backend, 0)
+await using bench = await AbortBench.start()
+const before = bench.leftovers(0)
 const heaps: number[] = []
 const started = performance.now()
 console.log(`${count} clients that leave, in ${ABORTS.length} ways`)
 for (let step = 1; step <= STEPS; step++) {
-  await abortMany(Math.round(count / STEPS), gateway.port(80), backend)
+  await abortMany(Math.round(count / STEPS), bench)
   heaps.push(settledHeap())
   const seconds = ((performance.now() - started) / 1000).toFixed(0)
   console.log(`${step}/${STEPS} after ${seconds} s, heap ${mebibytes(heaps.at(-1)!)} MiB`)
 }
-let left = countLeftovers(gateway, backend, 1)
+let left = bench.leftovers(1)
 const clean = await waitFor('nothing to be left', () => {
-  left = countLeftovers(gateway, backend, 1)
+  left = bench.leftovers(1)
   return isClean(left, before)
 }).catch(() => false)
 console.log('left:', JSON.stringify(left))

@@ -10,8 +10,9 @@ const BODY = Buffer.alloc(LARGE_BYTES, 97)
 
 /**
  * A backend for clients that leave: `/silent` is never answered, `/part` answered in part,
- * `/large` and `/medium` with more than a client takes that does not read, everything else with a nonce or `ok`. Only the request
- * line is looked at, and each connection serves one request that stalls.
+ * `/large` and `/medium` with more than a client takes that does not read, `/failing` with 503,
+ * everything else with a nonce or `ok`. Only the request line is looked at, and each connection
+ * serves one request that stalls.
  */
 export class StallingBackend implements AsyncDisposable {
   readonly sockets = new Set<Socket>()
@@ -52,10 +53,23 @@ export class StallingBackend implements AsyncDisposable {
     if (path === '/part') socket.write(PART)
     else if (path === '/large') sendBytes(socket, LARGE_BYTES)
     else if (path === '/medium') sendBytes(socket, MEDIUM_BYTES)
+    else if (path === '/failing') return this.#fail(socket)
     else if (path !== '/silent') {
       socket.write(okAnswer(/x-nonce: (\S+)/.exec(text)?.[1] ?? 'ok'))
       return
     }
+    this.#stall()
+  }
+
+  /** Whoever got the answer closes the connection, and stalls if it is to ask again later. */
+  #fail(socket: Socket): void {
+    socket.once('close', () => this.#stall())
+    socket.write(
+      'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+    )
+  }
+
+  #stall(): void {
     this.stalled++
     this.#onStall()
   }

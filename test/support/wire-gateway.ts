@@ -35,6 +35,12 @@ data:
   return { ca: authority.certificate, secret }
 }
 
+/** The same hosts on 443, and who signed for them. */
+export function wireTls(): { readonly ca: string; readonly yaml: string } {
+  const { ca, secret } = wireAuthority()
+  return { ca, yaml: secret + secureGateway() }
+}
+
 /** Routes of every wire test, on 80 and 443: shop.test is open, locked.test is guarded. */
 export function wireRoutes(backendPort: number, rule: string = NO_RETRIES): string {
   const forward = `{ route: [{ destination: { host: backend } }], ${rule} }`
@@ -103,9 +109,9 @@ export class WireBench implements AsyncDisposable {
       const nonce = fieldOf(request, NONCE)
       return okAnswer(nonce ?? `${request.method} ${request.target}`)
     })
-    const { ca, secret } = wireAuthority()
-    const yaml = mesh + secret + secureGateway() + wireRoutes(backend.port)
-    const gateway = await startGateway(yaml, { ports: [80, 443], ...options })
+    const { ca, yaml } = wireTls()
+    const all = mesh + yaml + wireRoutes(backend.port)
+    const gateway = await startGateway(all, { ports: [80, 443], ...options })
     return new WireBench(gateway, backend, ca)
   }
 
