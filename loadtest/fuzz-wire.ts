@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads'
 import { fuzz, type FuzzReport } from '../test/wire/fuzz.ts'
 
 /**
- * Compares our HTTP/1.1 parser with llhttp over mutated inputs:
+ * Compares our HTTP/1.1 parser with llhttp over mutated inputs, and with itself on connections that
+ * brought a valid request again and again before:
  * `node loadtest/fuzz-wire.ts [--count 1000000] [--seed N]`. Ends with 1 on a difference that no
  * class covers, a broken invariant, a crash or a hang; the seed repeats it.
  */
@@ -37,10 +38,13 @@ function progress(done: number, { failures }: FuzzReport): void {
   )
 }
 
-function summarize({ inputs, agreed, byClass, failures, exchangesLeft }: FuzzReport): void {
+function summarize(outcome: FuzzReport): void {
+  const { inputs, behindOthers, agreed, byClass, failures, exchangesLeft } = outcome
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   const differing = [...byClass.values()].reduce((sum, each) => sum + each, 0)
-  console.log(`${inputs} inputs in ${seconds} s`)
+  console.log(
+    `${inputs} inputs in ${seconds} s, ${behindOthers} of them behind repeated requests too`,
+  )
   console.log(`${agreed} requests read alike; ${differing} inputs differ in a listed class:`)
   for (const [name, times] of [...byClass].toSorted((a, b) => b[1] - a[1])) {
     console.log(`  ${String(times).padStart(8)} ${name}`)

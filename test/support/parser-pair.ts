@@ -8,6 +8,7 @@ import { TimerWheel } from '../../src/http/timer-wheel.ts'
 import { writeRequestHead } from '../../src/upstream/h1-request-writer.ts'
 import { MemorySocket } from './memory-socket.ts'
 import { readAllWays } from './request-readers.ts'
+import type { WireInput } from './wire-mutator.ts'
 
 /** A request as one of the two parsers saw it. */
 export interface ParsedRequest {
@@ -36,7 +37,10 @@ export interface ParsedPair {
   readonly node: readonly NodeRequest[]
   /** Code of llhttp's error, `EXPECTATION`, or null. */
   readonly nodeError: string | null
-  /** Invariants of our side that did not hold. */
+  /**
+   * Invariants of our side that did not hold; among them, that a connection that was used before
+   * makes the same of the bytes.
+   */
   readonly broken: readonly string[]
 }
 
@@ -115,20 +119,67 @@ function framed(body: string, length: number): string {
   return body === '' ? '0\r\n\r\n' : `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
 }
 
+/** One connection to our engine, and what it made of its bytes. */
+class OurConnection {
+  readonly socket = new MemorySocket()
+  readonly requests: Recorder[] = []
+  refusal: string | null = null
+
+  /** What does not hold whatever the bytes are. */
+  get broken(): string[] {
+    const broken: string[] = []
+    if (!this.socket.destroyed) broken.push('our connection hangs')
+    for (const request of this.requests) {
+      if (!request.over) broken.push('an exchange never ended')
+      if (!request.complete) continue
+      const otherwise = request.forwardedOtherwise()
+      if (otherwise !== null) broken.push(`forwarded otherwise: ${otherwise}`)
+    }
+    return broken
+  }
+
+  /** What became of all but the first requests, as text to be compared. */
+  verdictFrom(first: number): string {
+    const requests = this.requests.slice(first).map(({ seen }) => seen)
+    return JSON.stringify({ requests, refusal: this.refusal })
+  }
+}
+
 /** One connection's worth of bytes on its way through both parsers. */
 class Run {
-  readonly bytes: string
+  readonly input: WireInput
   readonly pieces: readonly string[]
-  readonly ourSocket = new MemorySocket()
+  readonly fresh = new OurConnection()
+  /** The one that brings a valid request again and again before the same pieces. */
+  readonly used: OurConnection | null
   readonly nodeSocket = new MemorySocket()
-  readonly ours: Recorder[] = []
   readonly node: { readonly message: IncomingMessage; readonly body: Buffer[] }[] = []
-  refusal: string | null = null
   nodeError: string | null = null
 
-  constructor(bytes: string, pieces: readonly string[]) {
-    this.bytes = bytes
+  constructor(input: WireInput, pieces: readonly string[]) {
+    this.input = input
     this.pieces = pieces
+    this.used = input.before === null ? null : new OurConnection()
+  }
+
+  get sockets(): readonly MemorySocket[] {
+    const own = [this.fresh.socket, this.nodeSocket]
+    return this.used === null ? own : [...own, this.used.socket]
+  }
+
+  get isOpen(): boolean {
+    return this.sockets.some(({ destroyed }) => !destroyed)
+  }
+
+  /** How the connection that was used before differs from the fresh one. */
+  get brokenByUse(): string[] {
+    const { before } = this.input
+    if (before === null || this.used === null) return []
+    const broken = this.used.broken.map((each) => `behind others: ${each}`)
+    const [used, fresh] = [this.used.verdictFrom(before.times), this.fresh.verdictFrom(0)]
+    if (used === fresh) return broken
+    const others = `${before.times} of ${JSON.stringify(before.request)}`
+    return [...broken, `behind ${others} ${used} instead of ${fresh}`]
   }
 }
 
@@ -148,10 +199,10 @@ export class ParserPair {
       settings: new HttpSettings(),
       wheel: this.#wheel,
       onExchange: (exchange) => {
-        this.#runs.get(exchange.connection.context)!.ours.push(new Recorder(exchange))
+        connectionOf(exchange.connection.context).requests.push(new Recorder(exchange))
       },
       onRefusal: (refusal, connection) => {
-        this.#runs.get(connection.context)!.refusal = refusal.reason
+        connectionOf(connection.context).refusal = refusal.reason
       },
     })
     this.#server = this.#startNode()
@@ -195,35 +246,49 @@ export class ParserPair {
 
   /** Runs many inputs at once. `cut` says in which pieces our side gets them. */
   async parse(
-    inputs: readonly string[],
+    inputs: readonly WireInput[],
     cut: (bytes: string) => readonly string[],
   ): Promise<ParsedPair[]> {
-    const runs = inputs.map((bytes) => new Run(bytes, cut(bytes)))
+    const runs = inputs.map((input) => new Run(input, cut(input.bytes)))
+    await this.#use(runs)
     for (const run of runs) this.#begin(run)
     await turns(2)
-    for (const run of runs) {
-      run.ourSocket.finish()
-      run.nodeSocket.finish()
-    }
-    const open = (run: Run): boolean => !run.ourSocket.destroyed || !run.nodeSocket.destroyed
-    for (let i = 0; i < MAX_TURNS && runs.some(open); i++) await turns(1)
+    for (const socket of runs.flatMap(({ sockets }) => sockets)) socket.finish()
+    for (let i = 0; i < MAX_TURNS && runs.some(({ isOpen }) => isOpen); i++) await turns(1)
     const pairs = runs.map(toPair)
     for (const run of runs) {
-      this.#runs.delete(run)
       this.#runs.delete(run.nodeSocket)
-      run.ourSocket.destroy()
-      run.nodeSocket.destroy()
+      for (const socket of run.sockets) socket.destroy()
     }
     return pairs
   }
 
+  /** Brings the requests that come before, each when the one before it was answered. */
+  async #use(runs: readonly Run[]): Promise<void> {
+    const used = runs.filter((run) => run.used !== null)
+    for (const { used: connection } of used) this.#accept(connection!)
+    const most = Math.max(0, ...used.map(({ input }) => input.before!.times))
+    for (let i = 0; i < most; i++) {
+      for (const { input, used: connection } of used) {
+        if (i < input.before!.times) connection!.socket.feed(input.before!.request)
+      }
+      await turns(1)
+    }
+  }
+
+  #accept(connection: OurConnection): void {
+    this.#engine.accept(connection.socket.asSocket, connection)
+  }
+
   #begin(run: Run): void {
-    this.#runs.set(run, run)
     this.#runs.set(run.nodeSocket, run)
-    this.#engine.accept(run.ourSocket.asSocket, run)
+    this.#accept(run.fresh)
     this.#server.emit('connection', run.nodeSocket)
-    for (const piece of run.pieces) run.ourSocket.feed(piece)
-    run.nodeSocket.feed(run.bytes)
+    for (const piece of run.pieces) {
+      run.fresh.socket.feed(piece)
+      run.used?.socket.feed(piece)
+    }
+    run.nodeSocket.feed(run.input.bytes)
   }
 
   get activeExchanges(): number {
@@ -237,22 +302,21 @@ export class ParserPair {
   }
 }
 
+/** The context of a connection is what we gave to accept(). */
+function connectionOf(context: unknown): OurConnection {
+  if (!(context instanceof OurConnection)) throw new Error('a connection of somebody else')
+  return context
+}
+
 function toPair(run: Run): ParsedPair {
-  const broken: string[] = []
-  if (!run.ourSocket.destroyed) broken.push('our connection hangs')
-  for (const recorder of run.ours) {
-    if (!recorder.over) broken.push('an exchange never ended')
-    if (!recorder.complete) continue
-    const otherwise = recorder.forwardedOtherwise()
-    if (otherwise !== null) broken.push(`forwarded otherwise: ${otherwise}`)
-  }
+  const { fresh } = run
   return {
-    bytes: run.bytes,
-    ours: run.ours.map((recorder) => recorder.seen),
-    refusal: run.refusal,
+    bytes: run.input.bytes,
+    ours: fresh.requests.map((request) => request.seen),
+    refusal: fresh.refusal,
     node: run.node.map(({ message, body }) => nodeRequest(message, body)),
     nodeError: run.nodeError,
-    broken,
+    broken: [...fresh.broken, ...run.brokenByUse],
   }
 }
 

@@ -56,6 +56,16 @@ const TOKENS: readonly string[] = [
 ]
 const MAX_OPERATIONS = 4
 const MAX_BYTES = 8_192
+/** A head is known to the byte once it came three times; the fourth is taken from memory. */
+const MAX_REPETITIONS = 5
+
+/** What a connection brings. */
+export interface WireInput {
+  /** latin1 */
+  readonly bytes: string
+  /** A valid request that comes on the same connection before, so often; null: nothing does. */
+  readonly before: { readonly request: string; readonly times: number } | null
+}
 
 /** Makes new inputs out of a corpus. The same random numbers make the same inputs. */
 export class WireMutator {
@@ -67,8 +77,20 @@ export class WireMutator {
     this.#random = random
   }
 
-  next(): string {
-    let bytes = this.#pick(this.#corpus)
+  next(): WireInput {
+    return { bytes: this.#mutated(this.#pick(this.#corpus)), before: null }
+  }
+
+  /** Something that begins much like, or as, one of `requests`, which came just before. */
+  nextBehind(requests: readonly string[]): WireInput {
+    const request = this.#pick(requests)
+    const times = 1 + this.#below(MAX_REPETITIONS)
+    const bytes = this.#mutated(this.#below(2) === 0 ? request : request + request)
+    return { bytes, before: { request, times } }
+  }
+
+  #mutated(original: string): string {
+    let bytes = original
     // Few more often than many: most of what is left can still be read.
     const operations = 1 + this.#below(1 + this.#below(MAX_OPERATIONS))
     for (let i = 0; i < operations; i++) bytes = this.#mutate(bytes)

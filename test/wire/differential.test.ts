@@ -17,6 +17,7 @@ test(`and over ${MUTATIONS} mutations of it`, { timeout: 60_000 }, async () => {
   const report = await fuzz({ count: MUTATIONS, seed })
   expect(report.failures, `seed ${seed}`).toEqual([])
   expect(report.inputs).toBe(MUTATIONS)
+  expect(report.behindOthers).toBeGreaterThan(MUTATIONS / 4)
   expect(report.exchangesLeft).toBe(0)
   expect(report.agreed).toBeGreaterThan(MUTATIONS / 10)
 })

@@ -1,6 +1,6 @@
 import { ParserPair } from '../support/parser-pair.ts'
 import { seededRandom } from '../support/seeded-random.ts'
-import { WireMutator } from '../support/wire-mutator.ts'
+import { type WireInput, WireMutator } from '../support/wire-mutator.ts'
 import { corpus } from './corpus/all.ts'
 import { firstDifference } from './differential.ts'
 import { explain } from './differences.ts'
@@ -15,6 +15,8 @@ export interface FuzzOptions {
 /** What came of a number of mutated inputs. */
 export class FuzzReport {
   inputs = 0
+  /** Those of them that came behind repetitions of a valid request too. */
+  behindOthers = 0
   /** Requests that both parsers read, and read alike. */
   agreed = 0
   /** Inputs by the class that covers their first difference. */
@@ -29,24 +31,44 @@ const BATCH = 200
 const MAX_CORPUS_BYTES = 4_096
 const MAX_FAILURES = 20
 const GOOD_WEIGHT = 4
+/** Every so many inputs come behind repetitions of the request that they were made of. */
+const BEHIND_OTHERS_EVERY = 3
 
 /**
  * Gives mutated corpus cases to our parser and to llhttp. Every difference must belong to a listed
  * class, what we accept must reach a backend as the one request that it is, and nothing may hang.
+ * Some come behind repetitions of a valid request too, whose head is kept and compared with theirs:
+ * that must change nothing.
  */
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const mutator = new WireMutator(mutable(), seededRandom(options.seed))
   const pair = new ParserPair()
   const report = new FuzzReport()
+  const requests = await repeatable(pair)
+  const input = (_: unknown, i: number): WireInput =>
+    i % BEHIND_OTHERS_EVERY === 0 ? mutator.nextBehind(requests) : mutator.next()
   while (report.inputs < options.count && report.failures.length < MAX_FAILURES) {
     const size = Math.min(BATCH, options.count - report.inputs)
-    const inputs = Array.from({ length: size }, () => mutator.next())
+    const inputs = Array.from({ length: size }, input)
     await judge(pair, inputs, (bytes) => mutator.cut(bytes), report)
     options.onBatch?.(report.inputs, report)
   }
   report.exchangesLeft = pair.activeExchanges
   pair.close()
   return report
+}
+
+/** Single requests that a connection may bring again and again. */
+async function repeatable(pair: ParserPair): Promise<string[]> {
+  const requests = corpus
+    .filter(({ bytes, expected }) => bytes.length <= MAX_CORPUS_BYTES && expected.forwarded === 1)
+    .map(({ bytes }) => bytes)
+  const twice = requests.map((bytes) => ({ bytes: bytes + bytes, before: null }))
+  const parsed = await pair.parse(twice, (bytes) => [bytes])
+  return requests.filter((_, i) => {
+    const { ours, refusal } = parsed[i]!
+    return refusal === null && ours.length === 2 && ours.every(({ complete }) => complete)
+  })
 }
 
 /** Good requests count several times: a small change to one is what a parser may get wrong. */
@@ -64,7 +86,7 @@ export async function compareCorpus(): Promise<FuzzReport> {
   const report = new FuzzReport()
   await judge(
     pair,
-    corpus.map(({ bytes }) => bytes),
+    corpus.map(({ bytes }) => ({ bytes, before: null })),
     (bytes) => [bytes],
     report,
   )
@@ -75,10 +97,11 @@ export async function compareCorpus(): Promise<FuzzReport> {
 
 async function judge(
   pair: ParserPair,
-  inputs: readonly string[],
+  inputs: readonly WireInput[],
   cut: (bytes: string) => readonly string[],
   report: FuzzReport,
 ): Promise<void> {
+  report.behindOthers += inputs.filter(({ before }) => before !== null).length
   for (const parsed of await pair.parse(inputs, cut)) {
     report.inputs++
     for (const broken of parsed.broken) {
