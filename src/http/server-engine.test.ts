@@ -761,6 +761,20 @@ describe('ends', () => {
     expect(bench.engine.connectionCount).toBe(0)
   })
 
+  test('destroyAll stops the wheel of the engine, which nobody else has', async () => {
+    const engine = new HttpServerEngine({
+      scheme: 'http',
+      settings: new HttpSettings(),
+      onExchange: () => {},
+    })
+    engine.destroyAll()
+    const { tick } = engine.wheel
+    const witness = new TimerWheel()
+    open.push(() => witness.close())
+    await waitFor('two ticks', () => witness.tick >= 2)
+    expect(engine.wheel.tick).toBe(tick)
+  })
+
   test('destroyAll ends exchanges with `shutdown`', async () => {
     const bench = await startBench(() => {})
     const client = await bench.client()

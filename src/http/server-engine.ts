@@ -120,11 +120,12 @@ export class HttpServerEngine implements SnifferOwner {
     if (this.#ownsWheel) this.wheel.close()
   }
 
-  /** Destroys every connection; open exchanges end with `shutdown`. */
+  /** Destroys every connection; open exchanges end with `shutdown`. Accept nothing afterwards. */
   destroyAll(): void {
     this.draining = true
     for (const sniffer of this.#sniffers) sniffer.destroy()
     for (const connection of this.#connections) connection.destroy()
+    if (this.#ownsWheel) this.wheel.close()
   }
 
   /** For connections only. */
