@@ -13,9 +13,9 @@ const NOTES: Readonly<Record<string, string>> = {
 nghttp2, which reads the frames, ends a connection by itself after 10,000 PRIORITY, PRIORITY_UPDATE or
 unknown frames (330 a second more), when more than 1,000 answers to PING and SETTINGS wait to be
 sent, and after as many frames that break a rule as \`h2-server-resets\` says, empty DATA frames
-among them. WINDOW_UPDATE frames have no limit: Node shows none of them, and one costs no more than
-to read it. Measured: 2.4 ns of CPU for each byte of them, where a body in frames of 100 bytes takes
-5.2 ns.
+among them. Node shows no WINDOW_UPDATE frame, so \`h2-other-bytes-per-second\` counts the bytes that
+are left over: a request may have a head and a window of body whatever comes of it, a body may come in
+frames of one byte, a piece of an answer may have 256 bytes of WINDOW_UPDATE.
 `,
 }
 

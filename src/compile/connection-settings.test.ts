@@ -58,6 +58,7 @@ test('without settings those of an edge stand, stricter than EDGE where that bre
       serverResetWindowMs: 10_000,
       controlFramesPerSecond: 200,
       controlFrameBurst: 1_000,
+      otherBytesPerSecond: 65_536,
     },
     maxConnectionsPerListener: Infinity,
     maxConnections: null,

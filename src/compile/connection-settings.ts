@@ -81,6 +81,7 @@ function http2Settings(limits: LimitValues): Http2Settings {
     serverResetWindowMs: limits.number('h2-server-reset-window'),
     controlFramesPerSecond: limits.number('h2-control-frames-per-second'),
     controlFrameBurst: limits.number('h2-control-frame-burst'),
+    otherBytesPerSecond: limits.number('h2-other-bytes-per-second'),
   }
 }
 

@@ -229,6 +229,7 @@ export class H2Exchange implements DownstreamExchange, H2OutflowOwner {
 
   takeData(chunk: Buffer): void {
     this.#progressAtMs = this.connection.nowMs
+    this.connection.noteBodyReceived(chunk.length)
     if (this.#over || this.#answerEnded) return
     this.bytesReceived += chunk.length
     this.handler?.onRequestBody(chunk)

@@ -18,6 +18,8 @@ import {
   resetStreams,
   type SeenFrame,
   SETTINGS,
+  uint32,
+  WINDOW_UPDATE,
 } from '../../test/support/h2-frames.ts'
 import type { RecordingHandler } from '../../test/support/recording-handler.ts'
 import { waitFor } from '../../test/support/wait.ts'
@@ -26,6 +28,7 @@ import { UNKNOWN_LENGTH } from './request.ts'
 
 const ENHANCE_YOUR_CALM = 11
 const BLOCK = headerBlock(GET_FIELDS)
+const POST_FIELDS = [[':method', 'POST'] as const, ...GET_FIELDS.slice(1)]
 function answerEmpty(handler: RecordingHandler): void {
   handler.exchange.sendWhole(200, new Headers(), '')
 }
@@ -168,5 +171,51 @@ test('a PING for every piece of a body is what gRPC clients send', async () => {
     await client.until('the answer', () => client.closed || count(PING, ACK) === pieces)
   }
   expect(client.find(GOAWAY)).toBeUndefined()
+  client.socket.destroy()
+})
+
+/** A byte a second, and a window of 65,535 bytes at once. */
+const FEW_OTHER_BYTES = { otherBytesPerSecond: 1, connectionWindowBytes: 65_535 }
+const UPDATE = frame(WINDOW_UPDATE, 0, 0, uint32(1))
+
+test('a WINDOW_UPDATE flood ends the session', async () => {
+  await using fixture = await H2EngineFixture.start(answerEmpty, {
+    ...FEW_OTHER_BYTES,
+    lingerTimeoutMs: 40,
+  })
+  const client = await FrameClient.open(fixture.port)
+  client.send(Buffer.concat(Array.from({ length: 6_000 }, () => UPDATE)))
+  await client.until('the end', () => client.closed)
+  expect(isCalmed(client.frames)).toBe(true)
+})
+
+test.each<[string, (client: FrameClient) => void]>([
+  [
+    'WINDOW_UPDATEs within the budget',
+    (client) => client.send(...Array.from({ length: 4_000 }, () => UPDATE)),
+  ],
+  [
+    'long heads',
+    (client) => {
+      for (let i = 0; i < 5; i++) client.send(headOf(2 * i + 1, ['x', 'a'.repeat(16_000)]))
+    },
+  ],
+  [
+    'a body in frames of one byte',
+    (client) => {
+      client.send(frame(HEADERS, END_HEADERS, 1, headerBlock(POST_FIELDS)))
+      client.send(...Array.from({ length: 20_000 }, () => frame(DATA, 0, 1, Buffer.from('a'))))
+      client.send(frame(DATA, END_STREAM, 1, Buffer.alloc(0)))
+    },
+  ],
+])('no flood: %s', async (_name, send) => {
+  await using fixture = await H2EngineFixture.start(answerEmpty, {
+    ...FEW_OTHER_BYTES,
+    idleTimeoutMs: 60,
+  })
+  const client = await FrameClient.open(fixture.port)
+  send(client)
+  await client.until('GOAWAY', () => client.find(GOAWAY) !== undefined)
+  expect(isCalmed(client.frames)).toBe(false)
   client.socket.destroy()
 })

@@ -11,6 +11,7 @@ import { AcceptedPeer, type PeerAddresses } from './accepted-peer.ts'
 import { H2ControlBudget } from './h2-control-budget.ts'
 import { H2Exchange } from './h2-exchange.ts'
 import { H2Line } from './h2-line.ts'
+import { H2InputBudget } from './h2-input-budget.ts'
 import { buildH2Request } from './h2-request.ts'
 import { isFloodError, isViolation } from './h2-reset.ts'
 import { H2ResetBudget } from './h2-reset-budget.ts'
@@ -68,6 +69,7 @@ export class H2Session extends AcceptedPeer {
   readonly #session: ServerHttp2Session
   readonly #budget: H2ResetBudget
   readonly #controlBudget: H2ControlBudget
+  readonly #inputBudget: H2InputBudget
   readonly #onPong: () => void
   readonly #openedAtMs: number
   readonly #tooOldAtMs: number
@@ -93,6 +95,7 @@ export class H2Session extends AcceptedPeer {
     const share = owner.budgetShare(this)
     this.#budget = new H2ResetBudget(owner.settings, performance.now(), share)
     this.#controlBudget = new H2ControlBudget(owner.settings, performance.now(), share)
+    this.#inputBudget = new H2InputBudget(owner.settings, performance.now())
     this.#onPong = this.#takePong.bind(this)
     const now = owner.nowMs
     this.#openedAtMs = now
@@ -142,6 +145,12 @@ export class H2Session extends AcceptedPeer {
   noteBodySent(): void {
     this.line.roundAtMs = this.nowMs
     this.#controlBudget.earn()
+    this.#inputBudget.earnPiece()
+  }
+
+  /** So much of a request's body came. */
+  noteBodyReceived(bytes: number): void {
+    this.#inputBudget.earnBody(bytes)
   }
 
   /** Counts streams that the client's conduct made us reset. */
@@ -181,6 +190,7 @@ export class H2Session extends AcceptedPeer {
     this.#headSinceMs = 0
     this.#lastStreamId = Math.max(this.#lastStreamId, stream.id ?? 0)
     this.#requests++
+    this.#inputBudget.earnRequests(1)
     const scheme = this.tls === null ? 'http' : 'https'
     const request = buildH2Request(rawHeaders, stream.endAfterHeaders, scheme, this.settings)
     if (request instanceof Refusal) this.#refuse(stream, request)
@@ -262,8 +272,10 @@ export class H2Session extends AcceptedPeer {
       const begun = this.#session.state.lastProcStreamID ?? 0
       this.#takePong()
       this.#checkHeadBegun(begun, nowMs)
-      this.#countUntold(begun, bytesRead - this.#bytesRead)
+      const newBytes = bytesRead - this.#bytesRead
       this.#bytesRead = bytesRead
+      this.#countUntold(begun, newBytes)
+      if (!this.#inputBudget.spend(newBytes, performance.now())) this.#calm()
     }
     if (this.#session.destroyed) return
     if (this.#headSinceMs !== 0 && nowMs - this.#headSinceMs > settings.headTimeoutMs) {
@@ -293,11 +305,13 @@ export class H2Session extends AcceptedPeer {
   #countUntold(begun: number, newBytes: number): void {
     // The newest may still be on its way.
     const settled = begun > this.#lastStreamId ? begun - 2 : begun
-    const untold = (settled + 1) / 2 - this.#requests
+    const untold = Math.floor((settled + 1) / 2) - this.#requests
     if (untold <= this.#untold) return
     const most = Math.floor(newBytes / LEAST_STREAM_BYTES)
-    this.countProvokedReset(Math.min(untold - this.#untold, most))
+    const count = Math.min(untold - this.#untold, most)
     this.#untold = untold
+    this.#inputBudget.earnRequests(count)
+    this.countProvokedReset(count)
   }
 
   #checkPing(nowMs: number): void {

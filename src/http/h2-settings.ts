@@ -51,6 +51,8 @@ export class H2Settings {
   /** PING and SETTINGS frames from the client: sustained rate. A piece of body sent allows one more. */
   readonly controlFramesPerSecond: number
   readonly controlFrameBurst: number
+  /** Bytes from the client that belong to no request (WINDOW_UPDATE, PRIORITY, padding), sustained. */
+  readonly otherBytesPerSecond: number
   readonly paths: PathRules
   readonly underscoreNames: UnderscoreNames
   /** Accept plain CONNECT (RFC 9113 8.5); refused with 405 otherwise. */
@@ -80,6 +82,7 @@ export class H2Settings {
     this.serverResetWindowMs = settings.serverResetWindowMs ?? 10_000
     this.controlFramesPerSecond = settings.controlFramesPerSecond ?? 200
     this.controlFrameBurst = settings.controlFrameBurst ?? 1_000
+    this.otherBytesPerSecond = settings.otherBytesPerSecond ?? 65_536
     this.paths = settings.paths ?? BASE_PATH_RULES
     this.underscoreNames = settings.underscoreNames ?? 'reject'
     this.allowConnect = settings.allowConnect ?? false

@@ -26,6 +26,8 @@ export interface Http2Settings {
   /** PING and SETTINGS frames from the client: sustained rate and burst. */
   readonly controlFramesPerSecond: number
   readonly controlFrameBurst: number
+  /** Bytes from the client that belong to no request, sustained. */
+  readonly otherBytesPerSecond: number
 }
 
 /** What a client of the egress proxy may do with tunnels. */

@@ -164,6 +164,11 @@ const http2 = {
     CONTROL_FRAME_RANGE,
   ),
   'h2-control-frame-burst': count(1_000, 'The same, at once.', CONTROL_FRAME_RANGE),
+  'h2-other-bytes-per-second': bytes(
+    65_536,
+    'Bytes from a client that belong to no request, sustained: WINDOW_UPDATE, PRIORITY, padding. 16 seconds of it may come at once; requests and bodies in either direction allow more.',
+    { least: KIB },
+  ),
 }
 
 const upstream = {
